@@ -57,14 +57,18 @@ need() {
 	apt_update && apt_install "${missing[@]}"
 }
 
-# need_available PACKAGE...: the same, without those that this release does not
-# have.
+# Does this release have the package?
+is_available() {
+	[ -n "$(apt-cache show "$1" 2>/dev/null)" ]
+}
+
+# need_available PACKAGE...: the same as need, without those that this release
+# does not have.
 need_available() {
 	local package
 
 	for package; do
-		[ -z "$(apt-cache show "$package" 2>/dev/null)" ] ||
-		    need "$package"
+		! is_available "$package" || need "$package"
 	done
 }
 
@@ -205,34 +209,36 @@ need_build() {
 	    libcrypt-dev libmicrohttpd-dev libncurses-dev nettle-dev openssh-client
 }
 
-# need_servers DIR: unpacks the FTP servers there, and installs their libraries.
-# For a server that this release does not have, makes DIR/.lacks-PACKAGE; its
-# tests are then skipped.
-need_servers() {
-	local package servers=()
+# fetch_available DIR PACKAGE...: unpacks packages there (fetch_deb), and installs
+# their libraries.  For a package that this release does not have, makes
+# DIR/.lacks-PACKAGE; its tests are then skipped.
+fetch_available() {
+	local dir=$1 package packages=()
 
-	need python3 python3-pyftpdlib netbase
-	mkdir -p "$1"
-	for package in vsftpd proftpd-core pure-ftpd pure-ftpd-common \
-	    inetutils-ftpd; do
-		if [ ! -s "$1/.have-$package" ]; then
+	mkdir -p "$dir"
+	shift
+	for package; do
+		if [ ! -s "$dir/.have-$package" ]; then
 			apt_update || return 1
-			if [ -z "$(apt-cache show "$package" 2>/dev/null)" ]; then
+			if ! is_available "$package"; then
 				say "this release has no $package"
-				touch "$1/.lacks-$package"
+				touch "$dir/.lacks-$package"
 				continue
 			fi
 		fi
-		servers+=("$package")
+		rm -f "$dir/.lacks-$package"
+		packages+=("$package")
 	done
-	fetch_deb "$1" "${servers[@]}" && need_libraries "$1" "${servers[@]}"
+	fetch_deb "$dir" "${packages[@]}" && need_libraries "$dir" "${packages[@]}"
 }
 
-# need_sftp_servers DIR: unpacks SFTP servers there, and installs others.
-need_sftp_servers() {
-	need rclone openssh-sftp-server
-	fetch_deb "$1" gesftpserver proftpd-mod-crypto &&
-	    need_libraries "$1" gesftpserver proftpd-mod-crypto
+# need_servers DIR: unpacks the FTP servers and SFTP servers there, or installs
+# them.
+need_servers() {
+	need python3 python3-pyftpdlib netbase openssh-sftp-server
+	need_available rclone
+	fetch_available "$1" vsftpd proftpd-core pure-ftpd pure-ftpd-common \
+	    inetutils-ftpd gesftpserver proftpd-mod-crypto
 }
 
 # Installs what the tests need, except SSH servers other than OpenSSH's.
@@ -241,37 +247,52 @@ need_tests() {
 	    python3-pytest-timeout iproute2 nftables openssl openssh-server \
 	    util-linux tcpdump systemd git \
 	    logrotate tmux curl lftp tnftp inetutils-ftp ncftp wget \
-	    wput busybox perl php-cli libcommons-net-java \
-	    default-jdk-headless
-	need_available curlftpfs # not in Debian 12
-	need_servers build/debs
-	need_sftp_servers build/debs
+	    dante-client proxychains4 torsocks tsocks python3-socks \
+	    busybox perl php-cli default-jdk-headless
+	# Tests without their program are skipped: Debian 12 has no curlftpfs.
+	need_available curlftpfs wput libcommons-net-java
+	need_servers build/debs || return 1
 	# From Debian 13 on, promtool is in a package of its own.
 	fetch_deb build/debs prometheus || return 1
-	[ -e build/debs/usr/bin/promtool ] || fetch_deb build/debs promtool
+	[ -e build/debs/usr/bin/promtool ] || fetch_deb build/debs promtool ||
+	    return 1
+	# It cannot be installed beside busybox.
+	[ -e build/debs/.have-busybox-static ] ||
+	    fetch_deb build/debs busybox-static
+}
+
+# build_go PROGRAM SOURCE PACKAGE: builds a static program in Go, once; PACKAGE
+# is the Debian package of the library that it uses.
+build_go() {
+	local cache
+
+	[ ! -e "$1" ] || return 0
+	need golang-go "$3"
+	cache=$(realpath "$(dirname "$1")")/go-cache
+	GO111MODULE=off GOPATH=/usr/share/gocode CGO_ENABLED=0 \
+	    GOCACHE="$cache" go build -o "$1" "$2" || return 1
+	rm -rf "$cache"
 }
 
 # need_ssh_servers DIR: installs the SSH servers other than OpenSSH's, and what
-# they need.  The one in Go is built in DIR, the npm package is installed there;
-# once.
+# they need; and FTP clients that are no Debian packages.  Programs in Go are
+# built in DIR, npm packages are installed there; once.
 need_ssh_servers() {
-	local dir
+	local dir programs=tests/integration
 
 	need dropbear-bin python3-asyncssh python3-paramiko
 	mkdir -p "$1"
 	dir=$(realpath "$1")
-	if [ ! -e "$dir/gliderlabs" ]; then
-		need golang-go golang-github-gliderlabs-ssh-dev
-		GO111MODULE=off GOPATH=/usr/share/gocode CGO_ENABLED=0 \
-		    GOCACHE="$dir/go-cache" go build -o "$dir/gliderlabs" \
-		    tests/integration/ssh_programs/gliderlabs.go || return 1
-		rm -rf "$dir/go-cache"
-	fi
-	if [ ! -e "$dir/node_modules/ssh2" ]; then
+	build_go "$dir/gliderlabs" $programs/ssh_programs/gliderlabs.go \
+	    golang-github-gliderlabs-ssh-dev || return 1
+	build_go "$dir/go-ftp" $programs/client_programs/ftp.go \
+	    golang-github-jlaffaye-ftp-dev || return 1
+	if [ ! -e "$dir/node_modules/basic-ftp" ]; then
 		command -v npm >/dev/null || need npm
 		# Without its optional parts, which would have to be compiled.
 		npm --prefix "$dir" install --silent --no-audit --no-fund \
-		    --ignore-scripts --omit=optional ssh2@1.17.0 >&2
+		    --ignore-scripts --omit=optional ssh2@1.17.0 \
+		    basic-ftp@5.0.5 >&2
 	fi
 }
 

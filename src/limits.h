@@ -284,6 +284,53 @@
  * takes milliseconds unless the monitor hangs or the machine is overloaded. */
 #define LIMIT_MONITOR_REQUEST_MS 5000
 
+/* ---- logins that choose the SSH account ---- */
+
+/* Bytes of the user and of the host; a name in DNS has at most 253. */
+#define LIMIT_SSH_USER 128
+#define LIMIT_SSH_HOST 255
+
+/* Bytes of a password: the most that ssh takes from SSH_ASKPASS. */
+#define LIMIT_SSH_PASSWORD 1023
+
+/* Bytes of a question of ssh that are read; a server may send any number. */
+#define LIMIT_ASKPASS_PROMPT 1024
+
+/* Connections of such logins at a time.  Each is an ssh process of some 8 MiB.
+ */
+#define LIMIT_SSH_LOGINS 256
+
+/* ... and those that are not logged in yet.  By default, sshd refuses
+ * connections when 10 are not (MaxStartups). */
+#define LIMIT_SSH_LOGINS_STARTING 8
+
+/* How long a login may take. */
+#define LIMIT_SSH_LOGIN_MS 60000
+
+/* ---- SOCKS ---- */
+
+/* Longest message of a SOCKS client: SOCKS 4A with a user and a name of 255
+ * bytes each. */
+#define LIMIT_SOCKS_MESSAGE 520
+
+/* Connections of SOCKS clients that are in a handshake, or wait in BIND, in all
+ * tunnels; and of one address. */
+#define LIMIT_SOCKS_CLIENTS 1024
+#define LIMIT_SOCKS_PER_ADDRESS 256
+
+/* Time for the request of a SOCKS client, in milliseconds. */
+#define LIMIT_SOCKS_REQUEST_MS 30000
+
+/* How long a BIND waits for the server's data connection, in milliseconds: as
+ * long as an unused listener (LIMIT_LISTENER_MS). */
+#define LIMIT_SOCKS_BIND_MS 600000
+
+/* Ports that SOCKS clients are told.  Nothing listens on them.  They are above
+ * the ports that Linux gives to clients by default, so that a BIND has another
+ * port than an active client that listens itself. */
+#define LIMIT_SOCKS_PORT_LOW 61000
+#define LIMIT_SOCKS_PORT_HIGH 65535
+
 /* ---- logins at the gateway ---- */
 
 /* Bytes of a login file, and of one of its lines. */
@@ -385,6 +432,16 @@
 #define LIMIT_GREETING_LINES 50
 #define LIMIT_GREETING_BYTES 4096
 
+/* Rules of a configuration file; each is compared with each, and with every
+ * captured connection. */
+#define LIMIT_RULES 256
+/* Hosts, ports or users of one rule. */
+#define LIMIT_RULE_WORDS 64
+
+/* Commands of a client before USER, if its server depends on the user: clients
+ * send AUTH, FEAT, SYST, HOST and the like, each once. */
+#define LIMIT_PRELUDE_LINES 20
+
 /* A server may leave out the last line of a multi-line reply, which RFC 959
  * requires.  The reply counts as finished this long after a line that is almost
  * certainly the next reply. */
@@ -478,6 +535,22 @@
 #define LIMIT_DRAIN_MS 10000
 /* How often it checks whether its last session has ended. */
 #define LIMIT_DRAIN_LOOK_MS 100
+
+/* culvert exec: addresses of --capture, and names of --map.  A name may have
+ * several addresses. */
+#define LIMIT_EXEC_PATTERNS 256
+#define LIMIT_EXEC_MAPS 64
+/* Hosts and ports to which its command connects.  Each has a listener. */
+#define LIMIT_EXEC_TARGETS 128
+/* The last ports that were announced for a tunnel's data connections.  Its
+ * command never connects to them without SSH. */
+#define LIMIT_EXEC_DATA_PORTS 1024
+/* How long its supervisor waits for the main process, which needs a millisecond
+ * unless it is stopped. */
+#define LIMIT_EXEC_ANSWER_MS 10000
+/* How long it waits, on behalf of the command, for a listener on this host that
+ * does not accept. */
+#define LIMIT_EXEC_CONNECT_S 5
 
 /* How often culvert -f checks whether all listeners are open.  Short, because
  * the user waits. */

@@ -8,15 +8,18 @@
 #include "base/process.h"
 #include "base/title.h"
 #include "cmd/cmd.h"
+#include "ssh/askpass.h"
 
 /* In "culvert -- config", "config" is a destination. */
 static const struct subcommand {
 	const char *name;
 	int (*run)(int argc, char **argv);
 } subcommands[] = {
+	{ "capture-rules", command_capture_rules },
 	{ "check", command_check },
 	{ "config", command_config },
 	{ "drain", command_order },
+	{ "exec", command_exec },
 	{ "passwd", command_passwd },
 	{ "reload", command_order },
 	{ "status", command_status },
@@ -38,9 +41,12 @@ dispatch(int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	int status = EXIT_FAILURE, err = process_prepare();
+	int status = EXIT_FAILURE, err;
 	char **copy;
 
+	if (askpass_is_helper(argc, argv))
+		return askpass_help(argv[1]);
+	err = process_prepare();
 	if (err != 0) {
 		log_err("cannot open /dev/null: %s", strerror(-err));
 		return EXIT_FAILURE;

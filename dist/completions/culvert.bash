@@ -12,7 +12,8 @@ _culvert_flags='-4 -6 -f -h -q -v --allow-tls --any-user --background --batch --
 _culvert_valued='-F -J -L -R -c -i -l -o -p --allow --allow-path
     --client-address --client-charset --client-data-host --client-ports
     --deny --deny-path --drain --far-address --foreign-port
-    --idle-exit --keepalive --link-wait --links --login-file --login-timeout
+    --idle-exit --keepalive --link-wait --links --login --login-file
+    --login-hosts --login-timeout
     --max-data --max-lines --max-logins --max-memory --max-per-address
     --max-sessions --max-window --metrics --rate --remote-newline --retry
     --server-data-host --server-mode --session-rate --sftp-channels
@@ -53,6 +54,9 @@ _culvert_value()
         --client-charset)
             COMPREPLY=($(compgen -W '$(iconv -l 2>/dev/null |
                 sed "s|//.*||")' -- "$cur"))
+            ;;
+        --login)
+            COMPREPLY=($(compgen -W 'shared ssh' -- "$cur"))
             ;;
         --client-data-host)
             COMPREPLY=($(compgen -W 'command control' -- "$cur"))

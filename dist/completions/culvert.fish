@@ -129,6 +129,8 @@ complete $plain -l idle-exit -x -d 'With --on-demand: disconnect so long after t
 complete $plain -l keepalive -x -d 'Send NOOP when a session was idle for so long'
 complete $plain -l link-wait -x -d 'How long a client waits for the SSH connection'
 complete $plain -l links -x -d 'Use up to so many SSH connections'
+complete $plain -l login -x -a 'shared ssh' -d 'Whose account the clients of the SFTP gateway use'
+complete $plain -l login-hosts -x -d 'Hosts to which FTP clients may log in by SSH'
 complete $plain -l login-file -r -F -d 'Who may log in to the SFTP gateway'
 complete $plain -l login-timeout -x -d 'End a session without a login after so long'
 complete $plain -l max-data -x -d 'Most data connections of a session at a time'

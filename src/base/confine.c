@@ -82,12 +82,31 @@ files(const struct confine_options *options, char text[CONFINE_TEXT_MAX])
 	    "the kernel does not support it", text);
 }
 
+uint64_t
+confine_kept(const struct confine_options *options)
+{
+	return (options->low_ports ? CAPS_MASK(CAP_NET_BIND_SERVICE) : 0) |
+	    (options->foreign ? CAPS_MASK(CAP_NET_RAW) : 0);
+}
+
+static enum confine_result
+capabilities(const struct confine_options *options, char *text)
+{
+	char name[96];
+
+	snprintf(name, sizeof(name), "no capabilities%s%s%s",
+	    confine_kept(options) != 0 ? " except for " : "",
+	    options->low_ports ? "ports below 1024" : "",
+	    !options->foreign	   ? "" :
+		options->low_ports ? " and foreign addresses" :
+				     "foreign addresses");
+	return conclude(name, caps_keep(confine_kept(options)), "", text);
+}
+
 enum confine_result
 confine(enum confine_stage stage, const struct confine_options *options,
     char text[CONFINE_TEXT_MAX])
 {
-	uint64_t keep =
-	    options->low_ports ? CAPS_MASK(CAP_NET_BIND_SERVICE) : 0;
 	int err = -EINVAL;
 
 	assert(has_one_thread());
@@ -101,10 +120,7 @@ confine(enum confine_stage stage, const struct confine_options *options,
 	case CONFINE_BOUNDING:
 		return bounding(text);
 	case CONFINE_CAPABILITIES:
-		return conclude(keep == 0 ?
-			"no capabilities" :
-			"no capabilities except for ports below 1024",
-		    caps_keep(keep), "", text);
+		return capabilities(options, text);
 	case CONFINE_MEMORY:
 		return conclude("no core file, no tracing",
 		    CONFINE_SANITIZED ? -EOPNOTSUPP : no_core(),
@@ -112,7 +128,7 @@ confine(enum confine_stage stage, const struct confine_options *options,
 	case CONFINE_FILES:
 		return files(options, text);
 	case CONFINE_CALLS:
-		return conclude("seccomp", confine_calls(),
+		return conclude("seccomp", confine_calls(options->foreign),
 		    "the kernel does not support filters", text);
 	}
 	return conclude("nothing", err, "", text);

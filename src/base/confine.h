@@ -16,6 +16,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /*
  * The stages, in the order in which they are performed.  The first two must
@@ -28,7 +29,7 @@ enum confine_stage {
 	CONFINE_NO_PRIVILEGES, /* no gain by running a program */
 	CONFINE_RINGS,	       /* io_uring fails with ENOSYS */
 	CONFINE_BOUNDING,      /* no capability can be gained */
-	CONFINE_CAPABILITIES,  /* no capabilities, except for low_ports */
+	CONFINE_CAPABILITIES,  /* none, except for low_ports and foreign */
 	CONFINE_MEMORY,	       /* no core file, no tracing by the same user */
 	CONFINE_FILES,	       /* Landlock */
 	CONFINE_CALLS,	       /* seccomp */
@@ -40,6 +41,8 @@ struct confine_options {
 	/* Where the process may create sockets and directories, or NULL. */
 	const char *directory;
 	bool low_ports; /* keep the right to bind ports below 1024 */
+	bool foreign;	/* keep the right to use addresses of other hosts
+			 * (IP_TRANSPARENT) */
 };
 
 enum confine_result {
@@ -47,6 +50,13 @@ enum confine_result {
 	CONFINE_NOT_HERE, /* not available in this kernel or to this user */
 	CONFINE_FAILED,
 };
+
+/*
+ * The capabilities that are kept, as a mask (base/caps.h).  Of the two that
+ * permit IP_TRANSPARENT, CAP_NET_RAW is kept: CONFINE_CALLS refuses everything
+ * else that it permits.  CAP_NET_ADMIN could change routes and packet filters.
+ */
+uint64_t confine_kept(const struct confine_options *options);
 
 /* Longest text of confine(), with its NUL. */
 #define CONFINE_TEXT_MAX 160

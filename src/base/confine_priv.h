@@ -31,9 +31,10 @@
 int confine_files(const char *directory, int *ret_abi);
 
 /* Load a seccomp filter: confine_rings() makes io_uring fail with ENOSYS,
- * confine_calls() permits only the calls that culvert needs.  Return 0,
- * -EOPNOTSUPP if the kernel has no filters, or another negative errno. */
+ * confine_calls() permits only the calls that culvert needs; foreign as in
+ * struct confine_options.  Return 0, -EOPNOTSUPP if the kernel has no filters,
+ * or another negative errno. */
 int confine_rings(void);
-int confine_calls(void);
+int confine_calls(bool foreign);
 
 #endif

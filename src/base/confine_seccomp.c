@@ -360,6 +360,15 @@ static const struct rule rules[] = {
 	GET_OPTION(SOL_SOCKET, SO_ERROR),
 	GET_OPTION(SOL_SOCKET, SO_TYPE),
 	GET_OPTION(SOL_SOCKET, SO_PEERCRED),
+	/* SO_ORIGINAL_DST, IP6T_SO_ORIGINAL_DST */
+	GET_OPTION(IPPROTO_IP, 80),
+	GET_OPTION(IPPROTO_IPV6, 80),
+};
+
+/* The same, if addresses of other hosts are used. */
+static const struct rule foreign_rules[] = {
+	SET_OPTION(IPPROTO_IP, IP_TRANSPARENT),
+	SET_OPTION(IPPROTO_IPV6, IPV6_TRANSPARENT),
 };
 
 static int
@@ -456,7 +465,7 @@ confine_rings(void)
 }
 
 int
-confine_calls(void)
+confine_calls(bool foreign)
 {
 	static const char *const in_memory[] = { "clone3", "openat2" };
 	scmp_filter_ctx filter;
@@ -474,6 +483,10 @@ confine_calls(void)
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]) && err == 0;
 	     i++)
 		err = allow_rule(filter, &rules[i]);
+	for (size_t i = 0; foreign && err == 0 &&
+	     i < sizeof(foreign_rules) / sizeof(foreign_rules[0]);
+	     i++)
+		err = allow_rule(filter, &foreign_rules[i]);
 	if (err == 0)
 		err = allow_own_signals(filter);
 	return load_and_release(filter, err);

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -28,6 +29,8 @@ struct foreground {
 	int errors;   /* the child's standard error, or -1 */
 	int signals;  /* a signalfd */
 	int ended_by; /* the signal that came, or 0 */
+	const struct foreground_work *work; /* or NULL */
+	sigset_t mask;			    /* of signals, before the fork */
 	size_t line_len;
 	char line[LOG_OUTPUT_MAX]; /* of the child, not complete yet */
 };
@@ -137,13 +140,35 @@ foreground_pass_rest(struct foreground *foreground)
 static void
 end_by_signal(int signum)
 {
+	const struct rlimit none = { .rlim_cur = 0 };
 	sigset_t set;
 
+	/* Who has received it first has written the core file. */
+	setrlimit(RLIMIT_CORE, &none);
 	signal(signum, SIG_DFL);
 	sigemptyset(&set);
 	sigaddset(&set, signum);
 	raise(signum);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Returns the exit status. */
+static int
+foreground_do_work(struct foreground *foreground)
+{
+	const struct foreground_work *work = foreground->work;
+	int status;
+
+	/* The work handles signals by itself. */
+	sigprocmask(SIG_SETMASK, &foreground->mask, NULL);
+	status = work->run(work->ctx, foreground->ready);
+	cleanup_fd(&foreground->ready);
+	while (waitpid(foreground->child, NULL, 0) < 0 && errno == EINTR)
+		;
+	log_flush();
+	if (WIFSIGNALED(status))
+		end_by_signal(WTERMSIG(status));
+	return WEXITSTATUS(status);
 }
 
 /* Returns the exit status. */
@@ -158,6 +183,8 @@ run_foreground(struct foreground *foreground)
 	log_open();
 	ready = wait_ready(foreground);
 	foreground_pass_rest(foreground);
+	if (ready && foreground->work != NULL)
+		return foreground_do_work(foreground);
 	if (ready)
 		return EXIT_SUCCESS;
 	while (waitpid(foreground->child, &status, 0) < 0)
@@ -195,10 +222,11 @@ run_child(int errors)
 /* ---- the fork ---- */
 
 bool
-foreground_fork(bool keep_errors, int *ret_fd, int *ret_status)
+foreground_fork(bool keep_errors, const struct foreground_work *work,
+    int *ret_fd, int *ret_status)
 {
 	int ready[2], errors[2] = { -1, -1 };
-	struct foreground foreground = { .child = -1 };
+	struct foreground foreground = { .child = -1, .work = work };
 	sigset_t set = ending_set(), old;
 
 	/* Until the child exists, signals must wait. */
@@ -225,6 +253,7 @@ foreground_fork(bool keep_errors, int *ret_fd, int *ret_status)
 	}
 	foreground.ready = ready[0];
 	foreground.errors = errors[0];
+	foreground.mask = old;
 	*ret_status = run_foreground(&foreground);
 	return false;
 }

@@ -12,8 +12,19 @@
 
 #include <stdbool.h>
 
+/* What a foreground process does instead of ending when the child is ready. */
+struct foreground_work {
+	/* fd is a socket to the child (SOCK_SEQPACKET).  Returns a status as of
+	 * waitpid(2): the foreground process will end like that. */
+	int (*run)(void *ctx, int fd);
+	void *ctx;
+};
+
 /*
  * Forks.  The process must have only one thread.
+ *
+ * work, or NULL: after it, the foreground process closes its end of the socket,
+ * waits until the child has ended, and then ends.
  *
  * In the child it returns true.  *ret_fd becomes a socket to the foreground
  * process, which the child must close; it is readable once the foreground
@@ -33,10 +44,11 @@
  * If standard error is full, the foreground process does not wait but drops
  * what the child writes (base/log_output.h).
  */
-bool foreground_fork(bool keep_errors, int *ret_fd, int *ret_status);
+bool foreground_fork(bool keep_errors, const struct foreground_work *work,
+    int *ret_fd, int *ret_status);
 
-/* For the child, when it is ready: the foreground process ends with status 0.
- * fd is that of foreground_fork() and stays open. */
+/* For the child, when it is ready: the foreground process ends with status 0,
+ * or begins its work.  fd is that of foreground_fork() and stays open. */
 void foreground_release(int fd);
 
 #endif

@@ -1,8 +1,8 @@
 /*
  * The log: complete lines "culvert: ..." on standard error, or entries of the
  * journal with fields.  Bytes from a peer must pass through log_escape() first.
- * This is the only module besides main and terminal.c with state at file
- * scope.
+ * This is the only module besides main, process.c and terminal.c with state at
+ * file scope.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

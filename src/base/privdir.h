@@ -12,7 +12,7 @@
  * has at most 108 bytes (unix(7)), and ssh first binds its control socket under
  * a name that is 17 bytes longer.
  */
-#define PRIVDIR_MAX 80
+#define PRIVDIR_MAX 79
 
 /*
  * Makes a new directory of mode 0700 in the first of $XDG_RUNTIME_DIR, $TMPDIR

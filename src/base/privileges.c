@@ -4,11 +4,9 @@
 #include "base/privileges.h"
 
 #include <errno.h>
-#include <linux/capability.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/caps.h"
 #include "base/confine.h"
 #include "base/log.h"
 
@@ -59,10 +57,9 @@ confine_one(enum confine_stage stage, const struct confine_options *options)
 }
 
 static bool
-become(const struct user *user, bool low_ports)
+become(const struct user *user, const struct confine_options *options)
 {
-	int err =
-	    user_become(user, low_ports ? CAPS_MASK(CAP_NET_BIND_SERVICE) : 0);
+	int err = user_become(user, confine_kept(options));
 
 	if (err == 0)
 		log_verbose("running as user %s", user->name);
@@ -87,12 +84,12 @@ privileges_drop(const struct privileges *privileges)
 	const struct confine_options options = {
 		.directory = privileges->directory,
 		.low_ports = privileges->low_ports,
+		.foreign = privileges->foreign,
 	};
 
 	if (!confine_one(CONFINE_BOUNDING, &options))
 		return false;
-	if (privileges->user != NULL &&
-	    !become(privileges->user, privileges->low_ports))
+	if (privileges->user != NULL && !become(privileges->user, &options))
 		return false;
 	for (int stage = CONFINE_BOUNDING + 1; stage < CONFINE_STAGES;
 	     stage++) {

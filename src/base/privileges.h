@@ -14,6 +14,7 @@ struct privileges {
 	const struct user *user; /* the user to become, or NULL */
 	const char *directory;	 /* as in struct confine_options */
 	bool low_ports;		 /* as in struct confine_options */
+	bool foreign;		 /* the same */
 	bool no_filters;	 /* neither Landlock nor seccomp */
 };
 

@@ -25,6 +25,23 @@ is_job_signal(int signum)
 	return false;
 }
 
+/* What process_prepare() found, for process_restore(). */
+static struct {
+	sigset_t ignored;
+	sigset_t blocked;
+	mode_t mask;
+} inherited;
+
+static void
+keep_signals(void)
+{
+	sigemptyset(&inherited.ignored);
+	for (int signum = 1; signum < NSIG; signum++)
+		if (process_ignores(signum))
+			sigaddset(&inherited.ignored, signum);
+	sigprocmask(SIG_SETMASK, NULL, &inherited.blocked);
+}
+
 static void
 prepare_signals(void)
 {
@@ -66,9 +83,22 @@ open_standard(void)
 int
 process_prepare(void)
 {
+	keep_signals();
 	prepare_signals();
-	umask((umask(0) & (S_IRWXG | S_IRWXO)) | S_IWGRP | S_IWOTH);
+	inherited.mask = umask(0);
+	umask((inherited.mask & (S_IRWXG | S_IRWXO)) | S_IWGRP | S_IWOTH);
 	return open_standard();
+}
+
+void
+process_restore(void)
+{
+	for (int signum = 1; signum < NSIG; signum++)
+		signal(signum,
+		    sigismember(&inherited.ignored, signum) == 1 ? SIG_IGN :
+								   SIG_DFL);
+	umask(inherited.mask);
+	sigprocmask(SIG_SETMASK, &inherited.blocked, NULL);
 }
 
 bool

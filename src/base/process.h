@@ -27,6 +27,10 @@
  */
 int process_prepare(void);
 
+/* For a child that is about to run a program of the user's: sets the signals
+ * and the umask as process_prepare() found them. */
+void process_restore(void);
+
 /* Is the action of the signal SIG_IGN? */
 bool process_ignores(int signum);
 

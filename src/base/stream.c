@@ -33,6 +33,36 @@ stream_len(const struct iovec *pieces, size_t n)
 	return len;
 }
 
+void
+stream_skip(struct iovec *pieces, size_t n, size_t len)
+{
+	for (size_t i = 0; i < n && len > 0; i++) {
+		size_t gone = pieces[i].iov_len < len ? pieces[i].iov_len : len;
+
+		pieces[i].iov_base = (uint8_t *)pieces[i].iov_base + gone;
+		pieces[i].iov_len -= gone;
+		len -= gone;
+	}
+}
+
+size_t
+stream_take(struct iovec *pieces, size_t n, size_t max, struct iovec *ret,
+    size_t max_ret)
+{
+	size_t taken = 0, len = 0;
+
+	for (size_t i = 0; i < n && len < max && taken < max_ret; i++) {
+		if (pieces[i].iov_len == 0)
+			continue;
+		ret[taken] = pieces[i];
+		if (ret[taken].iov_len > max - len)
+			ret[taken].iov_len = max - len;
+		len += ret[taken++].iov_len;
+	}
+	stream_skip(pieces, n, len);
+	return taken;
+}
+
 int
 stream_writev(struct stream *stream, const struct iovec *pieces, size_t n)
 {
@@ -52,6 +82,13 @@ void
 stream_shutdown(struct stream *stream)
 {
 	stream->ops->shutdown(stream);
+}
+
+void
+stream_announce_end(struct stream *stream)
+{
+	if (stream->ops->announce_end != NULL)
+		stream->ops->announce_end(stream);
 }
 
 void

@@ -28,6 +28,17 @@ struct stream;
 /* The number of bytes in n pieces. */
 size_t stream_len(const struct iovec *pieces, size_t n);
 
+/* Makes the pieces begin behind their first len bytes. */
+void stream_skip(struct iovec *pieces, size_t n, size_t len);
+
+/*
+ * Takes the first max bytes, or all if there are fewer, from n pieces, which
+ * then begin behind them.  ret gets them, in at most max_ret pieces, none of
+ * which is empty.  Returns the number of these pieces.
+ */
+size_t stream_take(struct iovec *pieces, size_t n, size_t max,
+    struct iovec *ret, size_t max_ret);
+
 struct stream_handler {
 	/* A dialled stream is connected. */
 	void (*opened)(void *ctx);
@@ -58,6 +69,10 @@ struct stream_handler {
 	 * connection after its eof(), but before stream_shutdown().
 	 */
 	void (*closed)(void *ctx, int err, const char *why);
+
+	/* The peer has called stream_announce_end(), after its last byte.  May
+	 * be NULL. */
+	void (*ending)(void *ctx);
 };
 
 struct stream_ops {
@@ -73,6 +88,7 @@ struct stream_ops {
 	bool (*alive)(const struct stream *);
 	bool (*end_is_proven)(const struct stream *);	/* NULL: always */
 	bool (*end_is_doubtful)(const struct stream *); /* NULL: never */
+	void (*announce_end)(struct stream *);		/* NULL: it cannot */
 };
 
 /* The first member of each struct of net/ and ssh/ that is a stream. */
@@ -96,10 +112,10 @@ void stream_read_start(struct stream *stream);
 void stream_read_stop(struct stream *stream);
 
 /*
- * Sends n pieces, or len bytes; what cannot be sent now is copied and queued.
- * Owners stop reading from the source of these bytes while stream_queued() is
- * above the high-water mark (limits.h).  Returns 0, -ENOMEM, or -EPIPE after
- * stream_shutdown() or once the stream is dead.
+ * Sends n pieces, at most STREAM_PIECES, or len bytes; what cannot be sent now
+ * is copied and queued.  Owners stop reading from the source of these bytes
+ * while stream_queued() is above the high-water mark (limits.h).  Returns 0,
+ * -ENOMEM, or -EPIPE after stream_shutdown() or once the stream is dead.
  */
 int stream_writev(struct stream *stream, const struct iovec *pieces, size_t n)
     __attribute__((warn_unused_result));
@@ -108,6 +124,10 @@ int stream_write(struct stream *stream, const void *bytes, size_t len)
 
 /* Ends this side's direction once everything queued has been sent. */
 void stream_shutdown(struct stream *stream);
+
+/* No more bytes follow what was sent: stream_shutdown() is called later, or the
+ * stream is closed.  Only streams within a process tell that to the peer. */
+void stream_announce_end(struct stream *stream);
 
 /*
  * Closes the stream at once and drops what is queued: the peer may see an end

@@ -52,6 +52,7 @@ struct check_options {
 	const char *user;     /* the user to become; or NULL */
 	const char *ftp_user; /* or NULL */
 	const char *netrc;    /* the file, or NULL: ~/.netrc */
+	const char *login_file_why; /* it cannot be used; or NULL */
 	bool json;
 	uint64_t timeout_s; /* to wait for a connection; 0: the default */
 };

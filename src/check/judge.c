@@ -320,6 +320,10 @@ judge_forward(struct judge *judge)
 	judge_bind(judge);
 	if (judge->forward->sftp)
 		return;
+	if (judge->forward->socks) {
+		judge_find(judge, SOCKS_NOT_TRIED);
+		return;
+	}
 	judge_look(judge);
 	reached = judge_connect(judge);
 	judge_listen(judge);

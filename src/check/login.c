@@ -51,6 +51,7 @@ lacks_password(const struct login *login, const struct options *options)
 
 	for (size_t i = 0; i < options->n_forwards; i++)
 		lacks |= !options->forwards[i].sftp &&
+		    !options->forwards[i].socks &&
 		    netrc_find(login->text, login->len,
 			options->forwards[i].host, login->user, &found) != 0;
 	explicit_bzero(&found, sizeof(found));

@@ -4,6 +4,7 @@
 #include "check/sftp_probe.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- the connection ---- */
@@ -103,21 +104,22 @@ static void
 sftp_probe_on_reply(void *ctx, struct sftp_reply *reply)
 {
 	struct sftp_probe *probe = ctx;
-	struct sftp_name name = { .name = reply->string };
+	const struct sftp_string *handle = &reply->string;
+	struct sftp_name name;
 
 	probe->answered = true;
 	(void)sftp_probe_keep(probe, reply);
-	if (reply->type == SFTP_REPLY_NAME)
-		(void)sftp_next_name(reply, &name);
-	probe->len = name.name.len < sizeof(probe->text) ?
-	    name.name.len :
-	    sizeof(probe->text) - 1;
-	if (probe->len > 0)
-		memcpy(probe->text, name.name.bytes, probe->len);
-	probe->text[probe->len] = '\0';
 	probe->attrs = reply->attrs;
 	if (reply->type == SFTP_REPLY_EXTENDED)
 		(void)sftp_get_space(reply, &probe->space);
+	if (reply->type == SFTP_REPLY_NAME && sftp_next_name(reply, &name) == 1)
+		snprintf(probe->text, sizeof(probe->text), "%.*s",
+		    (int)name.name.len, (const char *)name.name.bytes);
+	if (reply->type == SFTP_REPLY_HANDLE &&
+	    handle->len <= sizeof(probe->handle)) {
+		memcpy(probe->handle, handle->bytes, handle->len);
+		probe->handle_len = handle->len;
+	}
 }
 
 /* The server has not answered in time. */
@@ -131,7 +133,7 @@ sftp_probe_give_up(struct sftp_probe *probe)
 }
 
 bool
-sftp_probe_ask(struct sftp_probe *probe, enum status_of of,
+sftp_probe_send(struct sftp_probe *probe, enum status_of of,
     const struct sftp_request *request)
 {
 	struct wait *wait = probe->wait;
@@ -157,6 +159,30 @@ sftp_probe_ask(struct sftp_probe *probe, enum status_of of,
 	return sftp_probe_give_up(probe);
 }
 
+bool
+sftp_probe_path(struct sftp_probe *probe, enum sftp_op op, const char *path)
+{
+	const struct sftp_request request = {
+		.op = op,
+		.name = sftp_string_of(path),
+	};
+
+	return sftp_probe_send(probe, STATUS_OF_FILE, &request);
+}
+
+bool
+sftp_probe_handle(struct sftp_probe *probe, enum sftp_op op)
+{
+	const struct sftp_request request = {
+		.op = op,
+		.name = { probe->handle, probe->handle_len },
+	};
+
+	if (op == SFTP_CLOSE)
+		probe->handle_len = 0;
+	return sftp_probe_send(probe, STATUS_OF_WRITE, &request);
+}
+
 void
 sftp_probe_settle(struct sftp_probe *probe)
 {
@@ -178,19 +204,20 @@ static void
 sftp_copy_send(struct sftp_block *block)
 {
 	struct sftp_copy *copy = block->copy;
+	struct sftp_probe *probe = copy->probe;
 	const struct sftp_request request = {
 		.op = copy->write ? SFTP_WRITE : SFTP_READ,
-		.name = copy->handle,
-		.offset = block->offset + block->skip,
-		.len = block->len - block->skip,
+		.name = { probe->handle, probe->handle_len },
+		.offset = block->offset,
+		.len = block->len,
 	};
 	const struct iovec data = { copy->data, block->len };
-	int err = sftp_send(copy->probe->sftp, &request, &data, copy->write,
+	int err = sftp_send(probe->sftp, &request, &data, copy->write,
 	    sftp_probe_on_block, block);
 
 	if (err == 0)
 		return;
-	fact_text(copy->probe->why, "%s", strerror(-err));
+	fact_text(probe->why, "%s", strerror(-err));
 	copy->failed = true;
 	copy->running--;
 	block->copy = NULL;
@@ -220,21 +247,22 @@ sftp_copy_fill(struct sftp_copy *copy)
 	}
 }
 
-/* Takes a DATA.  True: a part of the block is missing, and was requested. */
+/* Compares the data of a READ with what was written.  True: some are missing,
+ * and were requested. */
 static bool
-sftp_copy_take(struct sftp_block *block, const struct sftp_reply *reply)
+sftp_copy_compare(struct sftp_block *block, const struct sftp_string *data)
 {
 	struct sftp_copy *copy = block->copy;
-	size_t len = reply->string.len, rest = block->len - block->skip;
+	const uint8_t *written = copy->data + block->offset % copy->block_len;
 
-	if (len == 0 || len > rest ||
-	    memcmp(reply->string.bytes, copy->data + block->skip, len) != 0) {
-		copy->differs = copy->failed = true;
+	copy->differs = data->len == 0 || data->len > block->len ||
+	    memcmp(data->bytes, written, data->len) != 0;
+	copy->failed = copy->differs;
+	if (copy->failed || data->len == block->len)
 		return false;
-	}
-	if (len == rest)
-		return false;
-	block->skip += (uint32_t)len;
+	copy->done += data->len;
+	block->offset += data->len;
+	block->len -= (uint32_t)data->len;
 	sftp_copy_send(block);
 	return true;
 }
@@ -248,10 +276,10 @@ sftp_probe_on_block(void *ctx, struct sftp_reply *reply)
 	if (!copy->failed && !sftp_probe_keep(copy->probe, reply)) {
 		copy->failed = true;
 		copy->differs = reply->status == SFTP_EOF;
-	} else if (!copy->failed && !copy->write &&
-	    sftp_copy_take(block, reply)) {
-		return;
 	}
+	if (!copy->failed && !copy->write &&
+	    sftp_copy_compare(block, &reply->string))
+		return;
 	copy->done += block->len;
 	block->copy = NULL;
 	copy->running--;
@@ -269,6 +297,11 @@ sftp_probe_copy(struct sftp_probe *probe, struct sftp_copy *copy)
 
 	copy->probe = probe;
 	copy->most = 4;
+	/* Bytes that do not compress, and of all values. */
+	for (uint32_t i = 0, x = 1; i < SFTP_BLOCK; i++) {
+		x = x * 1664525 + 1013904223;
+		copy->data[i] = (uint8_t)(x >> 24);
+	}
 	probe->of = copy->write ? STATUS_OF_WRITE : STATUS_OF_READ;
 	sftp_copy_fill(copy);
 	wait_begin(wait, copy->ms);

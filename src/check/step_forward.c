@@ -5,6 +5,7 @@
  *	-R	sshd listens for clients -- sshd listens for their data
  *		connections -- sshd connects to that listener -- the FTP server
  *	sftp/	the SFTP server: step_sftp.c
+ *	socks/	nothing: its servers are not known
  *
  * Most of these are tried even if those before them fail.
  */
@@ -206,6 +207,12 @@ forward_describe(const struct forward *forward, char text[FACT_MAX])
 		    *directory != '\0' ? ":" : "", directory);
 		return;
 	}
+	if (forward->socks) {
+		fact_text(text, "-L socks/%s%s%s%s%u", bind6 ? "[" : "",
+		    forward->bind, bind6 ? "]" : "",
+		    *forward->bind != '\0' ? ":" : "", forward->port);
+		return;
+	}
 	fact_text(text, "-%c %s%s%s%s%u:%s%s%s:%u", forward->remote ? 'R' : 'L',
 	    bind6 ? "[" : "", forward->bind, bind6 ? "]" : "",
 	    *forward->bind != '\0' ? ":" : "", forward->port,
@@ -226,6 +233,8 @@ step_forward(struct check *check)
 	if (forward->sftp) {
 		forward_judge(check, forward, outcome);
 		step_sftp(check);
+	} else if (forward->socks) {
+		forward_judge(check, forward, outcome);
 	} else {
 		forward_try(check, forward, outcome);
 	}
@@ -242,7 +251,6 @@ step_forward_bind(struct check *check)
 		.n_allow = conf->n_allow,
 		.client_data_host_control = conf->client_data_host_control,
 		.client_address = conf->client_address,
-		.far_address = conf->far_address,
 	};
 
 	for (size_t i = 0; i < conf->n_forwards; i++) {
@@ -252,11 +260,7 @@ step_forward_bind(struct check *check)
 			.remote = forward->remote,
 			.bind = forward->bind,
 			.port = forward->port,
-			.server_host =
-			    forward->sftp ? "127.0.0.1" : forward->host,
-			.server_port = forward->host_port,
-			.sftp = forward->sftp,
-			.no_password =
+			.target.no_password =
 			    forward->sftp && conf->sftp.login_file == NULL,
 			.policy = &policy,
 			.loop = &check->loop,

@@ -23,12 +23,11 @@
 /* How long it may grow. */
 #define SFTP_TEST_MS 3000
 
-/* The file that is written; the one that it replaces; where that one is kept in
- * the meantime, if the server does not rename over a file. */
 enum sftp_file {
-	SFTP_FILE_NEW,
+	SFTP_FILE_NEW, /* is written, and renamed to the name of the old one */
 	SFTP_FILE_OLD,
-	SFTP_FILE_BACKUP,
+	SFTP_FILE_BACKUP, /* the old one's other name, if RENAME replaces no
+			   * file */
 };
 
 #define SFTP_FILES (SFTP_FILE_BACKUP + 1)
@@ -38,22 +37,14 @@ struct sftp_test {
 	const struct options *conf;
 	const struct forward *forward;
 	struct sftp_probe probe;
-	char directory[SFTP_PATH_MAX];
+	char directory[SFTP_PATH_MAX + 1];
 	struct {
 		char path[SFTP_PATH_MAX + 32];
 		bool may_exist;
 	} files[SFTP_FILES];
-	char handle[SFTP_PATH_MAX];
-	size_t handle_len; /* 0: none is open */
-	uint64_t bytes;	   /* of the test file */
+	uint64_t bytes; /* of the test file */
 	struct sftp_copy copy;
 };
-
-static struct sftp_string
-sftp_test_string(const char *text)
-{
-	return (struct sftp_string) { (const uint8_t *)text, strlen(text) };
-}
 
 /* ---- findings ---- */
 
@@ -77,65 +68,44 @@ sftp_find(struct sftp_test *test, enum finding finding)
 /* ---- requests ---- */
 
 static bool
-sftp_ask(struct sftp_test *test, enum status_of of, enum sftp_op op,
-    const char *path)
-{
-	const struct sftp_request request = {
-		.op = op,
-		.name = sftp_test_string(path),
-	};
-
-	return sftp_probe_ask(&test->probe, of, &request);
-}
-
-/* FSYNC or CLOSE. */
-static bool
-sftp_ask_handle(struct sftp_test *test, enum sftp_op op)
-{
-	const struct sftp_request request = {
-		.op = op,
-		.name = { (const uint8_t *)test->handle, test->handle_len },
-	};
-
-	if (op == SFTP_CLOSE)
-		test->handle_len = 0;
-	return sftp_probe_ask(&test->probe, STATUS_OF_WRITE, &request);
-}
-
-static bool
-sftp_ask_open(struct sftp_test *test, enum sftp_file file, uint32_t how)
+sftp_test_open(struct sftp_test *test, enum sftp_file file, uint32_t how)
 {
 	const struct sftp_request request = {
 		.op = SFTP_OPEN,
-		.name = sftp_test_string(test->files[file].path),
+		.name = sftp_string_of(test->files[file].path),
 		.open = how,
 	};
+	const struct sftp_probe *probe = &test->probe;
+	bool good;
 
 	test->files[file].may_exist = true;
-	if (!sftp_probe_ask(&test->probe, STATUS_OF_STORE, &request)) {
-		/* A refusal; and not a reply that has not come. */
-		test->files[file].may_exist = !test->probe.answered ||
-		    test->probe.status == SFTP_CONNECTION_LOST ||
-		    how == SFTP_OPEN_READ;
-		return false;
-	}
-	test->handle_len = test->probe.len;
-	memcpy(test->handle, test->probe.text, test->probe.len);
-	return true;
+	good = sftp_probe_send(&test->probe, STATUS_OF_STORE, &request);
+	/* After a refusal, it was not made. */
+	if (!good && how != SFTP_OPEN_READ)
+		test->files[file].may_exist =
+		    !probe->answered || probe->status == SFTP_CONNECTION_LOST;
+	return good;
 }
 
 static bool
-sftp_ask_rename(struct sftp_test *test, enum sftp_op op, enum sftp_file from,
+sftp_test_create(struct sftp_test *test, enum sftp_file file)
+{
+	return sftp_test_open(test, file,
+	    SFTP_OPEN_WRITE | SFTP_OPEN_CREATE | SFTP_OPEN_EXCLUSIVE);
+}
+
+static bool
+sftp_test_rename(struct sftp_test *test, enum sftp_op op, enum sftp_file from,
     enum sftp_file to)
 {
 	const struct sftp_request request = {
 		.op = op,
-		.name = sftp_test_string(test->files[from].path),
-		.to = sftp_test_string(test->files[to].path),
+		.name = sftp_string_of(test->files[from].path),
+		.to = sftp_string_of(test->files[to].path),
 	};
 
 	test->files[to].may_exist = true;
-	if (!sftp_probe_ask(&test->probe, STATUS_OF_STORE, &request))
+	if (!sftp_probe_send(&test->probe, STATUS_OF_STORE, &request))
 		return false;
 	test->files[from].may_exist = false;
 	return true;
@@ -215,42 +185,33 @@ sftp_extensions(struct sftp_test *test)
 
 /* ---- directory, free space ---- */
 
-/* OpenSSH on Windows has said "C:/Users"; it wants "/C:/Users". */
-static void
-sftp_set_path(struct sftp_test *test, const char *path)
-{
-	snprintf(test->directory, sizeof(test->directory), "%s%s",
-	    path[0] == '/' ? "" : "/", path);
-	fact_escape(&test->check->facts, FACT_PATH, test->directory);
-}
-
 static bool
 sftp_directory(struct sftp_test *test)
 {
+	struct facts *facts = &test->check->facts;
 	struct sftp_probe *probe = &test->probe;
 	const char *given = test->forward->directory;
 
-	fact_escape(&test->check->facts, FACT_PATH,
-	    *given != '\0' ? given : ".");
-	if (!sftp_ask(test, STATUS_OF_FILE, SFTP_REALPATH,
-		*given != '\0' ? given : "."))
+	if (*given == '\0')
+		given = ".";
+	fact_escape(facts, FACT_PATH, given);
+	if (!sftp_probe_path(probe, SFTP_REALPATH, given))
 		return sftp_find(test, FILES_NO_DIRECTORY);
-	sftp_set_path(test, probe->text);
-	if (!sftp_ask(test, STATUS_OF_FILE, SFTP_STAT, test->directory) &&
+	/* OpenSSH on Windows has said "C:/Users"; it wants "/C:/Users". */
+	snprintf(test->directory, sizeof(test->directory), "%s%s",
+	    probe->text[0] == '/' ? "" : "/", probe->text);
+	fact_escape(facts, FACT_PATH, test->directory);
+	if (!sftp_probe_path(probe, SFTP_STAT, test->directory) &&
 	    probe->status == SFTP_NO_SUCH_FILE)
 		return sftp_find(test, FILES_NO_DIRECTORY);
-	if (probe->status == SFTP_OK)
-		fact_text(probe->why, "it is a file");
 	if ((probe->attrs.has & SFTP_ATTR_MODE) != 0 &&
 	    !S_ISDIR(probe->attrs.mode))
-		return sftp_find(test, FILES_NO_DIRECTORY);
-	if (!sftp_ask(test, STATUS_OF_FILE, SFTP_OPENDIR, test->directory)) {
+		return sftp_find(test, FILES_NO_DIRECTORY_FILE);
+	if (!sftp_probe_path(probe, SFTP_OPENDIR, test->directory)) {
 		sftp_find(test, FILES_NOT_LISTED);
 		return true;
 	}
-	test->handle_len = probe->len;
-	memcpy(test->handle, probe->text, probe->len);
-	(void)sftp_ask_handle(test, SFTP_CLOSE);
+	(void)sftp_probe_handle(probe, SFTP_CLOSE);
 	sftp_find(test, FILES_DIRECTORY);
 	return true;
 }
@@ -258,15 +219,12 @@ sftp_directory(struct sftp_test *test)
 static void
 sftp_set_size(struct sftp_test *test, enum fact_id id, uint64_t bytes)
 {
-	static const char *const units[] = { "bytes", "KiB", "MiB", "GiB",
-		"TiB" };
-	double size = (double)bytes;
-	size_t i = 0;
+	const char *unit = "KMGT";
+	double size = (double)bytes / 1024;
 
-	for (; size >= 1024 && i < sizeof(units) / sizeof(*units) - 1; i++)
+	for (; size >= 1024 && unit[1] != '\0'; unit++)
 		size /= 1024;
-	fact_format(&test->check->facts, id, i == 0 ? "%.0f %s" : "%.1f %s",
-	    size, units[i]);
+	fact_format(&test->check->facts, id, "%.1f %ciB", size, *unit);
 }
 
 /* Sets the size of the test file, too. */
@@ -281,7 +239,7 @@ sftp_space(struct sftp_test *test)
 		sftp_find(test, FILES_NO_STATVFS);
 		return;
 	}
-	if (!sftp_ask(test, STATUS_OF_FILE, SFTP_STATVFS, test->directory)) {
+	if (!sftp_probe_path(probe, SFTP_STATVFS, test->directory)) {
 		sftp_find(test, FILES_SPACE_UNKNOWN);
 		return;
 	}
@@ -319,24 +277,21 @@ sftp_copy_file(struct sftp_test *test, bool write, enum fact_id rate)
 	struct sftp_copy *copy = &test->copy;
 	const struct sftp *sftp = test->probe.sftp;
 	uint64_t most = test->conf->sftp.max_packet;
-	uint32_t block_len = write ? sftp_max_write(sftp) : sftp_max_read(sftp);
+	/* The same for WRITE and READ, because each block of the file has the
+	 * same bytes. */
+	uint32_t written = sftp_max_write(sftp), read = sftp_max_read(sftp);
+	uint32_t block_len = written < read ? written : read;
 	double mb; /* per second */
 	bool good;
 
 	*copy = (struct sftp_copy) {
 		.write = write,
-		.handle = { (const uint8_t *)test->handle, test->handle_len },
 		.block_len = block_len < SFTP_BLOCK ? block_len : SFTP_BLOCK,
 		.size = test->bytes,
 		.ms = SFTP_TEST_MS,
 	};
 	if (most != 0 && most < copy->block_len)
 		copy->block_len = (uint32_t)most;
-	/* Bytes that do not compress, and of all values. */
-	for (uint32_t i = 0, x = 1; i < SFTP_BLOCK; i++) {
-		x = x * 1664525 + 1013904223;
-		copy->data[i] = (uint8_t)(x >> 24);
-	}
 	good = sftp_probe_copy(&test->probe, copy);
 	mb = (double)copy->done * 1e3 / (double)copy->ns;
 	if (good)
@@ -345,8 +300,8 @@ sftp_copy_file(struct sftp_test *test, bool write, enum fact_id rate)
 	return good;
 }
 
-/* Why can no file be made?  Without a directory in the option, clients may well
- * store files below the one that sessions begin in. */
+/* Reports why no file can be made.  If -L names no directory, clients may be
+ * permitted to store files in another one than that in which sessions begin. */
 static bool
 sftp_denied(struct sftp_test *test)
 {
@@ -358,42 +313,43 @@ sftp_denied(struct sftp_test *test)
 	return false;
 }
 
+/* Writes the file that is open, and closes it. */
+static bool
+sftp_write_file(struct sftp_test *test)
+{
+	struct sftp_probe *probe = &test->probe;
+
+	if (!sftp_copy_file(test, true, FACT_UP))
+		return false;
+	test->bytes = test->copy.done;
+	sftp_set_size(test, FACT_SIZE, test->bytes);
+	return (!test->conf->sftp.fsync || !sftp_can(probe->sftp, SFTP_FSYNC) ||
+		   sftp_probe_handle(probe, SFTP_FSYNC)) &&
+	    sftp_probe_handle(probe, SFTP_CLOSE);
+}
+
 static bool
 sftp_write(struct sftp_test *test)
 {
 	sftp_set_size(test, FACT_SIZE, test->bytes);
-	if (!sftp_ask_open(test, SFTP_FILE_NEW,
-		SFTP_OPEN_WRITE | SFTP_OPEN_CREATE | SFTP_OPEN_EXCLUSIVE))
+	if (!sftp_test_create(test, SFTP_FILE_NEW))
 		return sftp_denied(test);
-	if (!sftp_copy_file(test, true, FACT_UP))
-		return sftp_find(test, FILES_NOT_STORED);
-	test->bytes = test->copy.done;
-	sftp_set_size(test, FACT_SIZE, test->bytes);
-	if (test->conf->sftp.fsync && sftp_can(test->probe.sftp, SFTP_FSYNC) &&
-	    !sftp_ask_handle(test, SFTP_FSYNC))
-		return sftp_find(test, FILES_NOT_STORED);
-	return sftp_ask_handle(test, SFTP_CLOSE) ||
-	    sftp_find(test, FILES_NOT_STORED);
+	return sftp_write_file(test) || sftp_find(test, FILES_NOT_STORED);
 }
 
 /* Reads what was written.  A directory for uploads only may forbid that. */
 static bool
 sftp_read(struct sftp_test *test)
 {
-	bool good;
+	bool good = sftp_test_open(test, SFTP_FILE_NEW, SFTP_OPEN_READ);
 
-	if (!sftp_ask_open(test, SFTP_FILE_NEW, SFTP_OPEN_READ)) {
-		sftp_find(test, FILES_NOT_READ);
-		return true;
+	if (good) {
+		good = sftp_copy_file(test, false, FACT_DOWN);
+		(void)sftp_probe_handle(&test->probe, SFTP_CLOSE);
 	}
-	good = sftp_copy_file(test, false, FACT_DOWN);
-	(void)sftp_ask_handle(test, SFTP_CLOSE);
-	if (good)
-		sftp_find(test, FILES_SPEED);
-	else if (test->copy.differs)
+	if (test->copy.differs)
 		return sftp_find(test, FILES_DIFFERS);
-	else
-		sftp_find(test, FILES_NOT_READ);
+	sftp_find(test, good ? FILES_SPEED : FILES_NOT_READ);
 	return true;
 }
 
@@ -402,32 +358,31 @@ static bool
 sftp_replace(struct sftp_test *test)
 {
 	if (sftp_can(test->probe.sftp, SFTP_POSIX_RENAME)) {
-		if (sftp_ask_rename(test, SFTP_POSIX_RENAME, SFTP_FILE_NEW,
+		if (sftp_test_rename(test, SFTP_POSIX_RENAME, SFTP_FILE_NEW,
 			SFTP_FILE_OLD))
 			return true;
 		if (test->probe.status != SFTP_OP_UNSUPPORTED)
 			return false;
 	}
-	return sftp_ask_rename(test, SFTP_RENAME, SFTP_FILE_NEW,
+	return sftp_test_rename(test, SFTP_RENAME, SFTP_FILE_NEW,
 		   SFTP_FILE_OLD) ||
-	    (sftp_ask_rename(test, SFTP_RENAME, SFTP_FILE_OLD,
+	    (sftp_test_rename(test, SFTP_RENAME, SFTP_FILE_OLD,
 		 SFTP_FILE_BACKUP) &&
-		sftp_ask_rename(test, SFTP_RENAME, SFTP_FILE_NEW,
+		sftp_test_rename(test, SFTP_RENAME, SFTP_FILE_NEW,
 		    SFTP_FILE_OLD));
 }
 
 static bool
 sftp_rename(struct sftp_test *test)
 {
-	if (!sftp_ask_open(test, SFTP_FILE_OLD,
-		SFTP_OPEN_WRITE | SFTP_OPEN_CREATE | SFTP_OPEN_EXCLUSIVE) ||
-	    !sftp_ask_handle(test, SFTP_CLOSE))
+	if (!sftp_test_create(test, SFTP_FILE_OLD) ||
+	    !sftp_probe_handle(&test->probe, SFTP_CLOSE))
 		return sftp_find(test, FILES_NOT_STORED);
 	if (sftp_replace(test))
 		return true;
 	sftp_find_as(test, FILES_NOT_RENAMED,
 	    test->conf->sftp.in_place ? ADVICE_NOTE : ADVICE_WRONG);
-	return test->conf->sftp.in_place;
+	return false;
 }
 
 /* ---- the end ---- */
@@ -441,55 +396,44 @@ sftp_on_removed(void *ctx, struct sftp_reply *reply)
 	    reply->status != SFTP_OK && reply->status != SFTP_NO_SUCH_FILE;
 }
 
-/* Requests the removal of each file that may exist; also after a signal, and
- * although the server has not answered yet. */
+/* Removes the files; also after a signal, and although the server has not
+ * answered yet. */
 static void
 sftp_remove_files(struct sftp_test *test)
 {
 	const struct sftp_request close = {
 		.op = SFTP_CLOSE,
-		.name = { (const uint8_t *)test->handle, test->handle_len },
+		.name = { test->probe.handle, test->probe.handle_len },
 	};
-	bool any = false;
 
-	if (test->handle_len > 0)
+	if (test->probe.handle_len > 0)
 		(void)sftp_send(test->probe.sftp, &close, NULL, 0, NULL, NULL);
 	for (size_t i = 0; i < SFTP_FILES; i++) {
 		const struct sftp_request remove = {
 			.op = SFTP_REMOVE,
-			.name = sftp_test_string(test->files[i].path),
+			.name = sftp_string_of(test->files[i].path),
 		};
 
-		if (!test->files[i].may_exist)
-			continue;
-		any = true;
-		(void)sftp_send(test->probe.sftp, &remove, NULL, 0,
-		    sftp_on_removed, &test->files[i].may_exist);
+		if (test->files[i].may_exist)
+			(void)sftp_send(test->probe.sftp, &remove, NULL, 0,
+			    sftp_on_removed, &test->files[i].may_exist);
 	}
-	if (any)
-		sftp_probe_settle(&test->probe);
+	sftp_probe_settle(&test->probe);
 }
 
-/* Reports the files that could not be removed.  True: there is none. */
-static bool
-sftp_none_left(struct sftp_test *test)
+/* Reports that a file could not be removed. */
+static void
+sftp_report_left(struct sftp_test *test, const char *path)
 {
 	struct facts *facts = &test->check->facts;
-	bool none = true;
 
-	for (size_t i = 0; i < SFTP_FILES; i++) {
-		if (!test->files[i].may_exist)
-			continue;
-		none = false;
-		fact_escape(facts, FACT_PATH, test->files[i].path);
-		if (check_link_holds(test->check))
-			check_find(test->check, FILES_LEFT);
-		else
-			log_warn("the test file \"%s\" may be left on the SFTP "
-				 "server: remove it",
-			    fact(facts, FACT_PATH));
-	}
-	return none;
+	fact_escape(facts, FACT_PATH, path);
+	if (check_link_holds(test->check))
+		check_find(test->check, FILES_LEFT);
+	else
+		log_warn("the test file \"%s\" may be left on the SFTP "
+			 "server: remove it",
+		    fact(facts, FACT_PATH));
 }
 
 static void
@@ -504,7 +448,12 @@ sftp_write_test(struct sftp_test *test)
 	sftp_name_files(test);
 	good = sftp_write(test) && sftp_read(test) && sftp_rename(test);
 	sftp_remove_files(test);
-	if (sftp_none_left(test) && good)
+	for (size_t i = 0; i < SFTP_FILES; i++)
+		if (test->files[i].may_exist) {
+			sftp_report_left(test, test->files[i].path);
+			good = false;
+		}
+	if (good)
 		sftp_find(test, FILES_WRITTEN);
 }
 
@@ -521,6 +470,11 @@ step_sftp(struct check *check)
 		.forward = &check->conf->forwards[check->forward],
 		.probe = { .wait = &check->wait },
 	};
+	if (check->options->login_file_why != NULL) {
+		fact_escape(&check->facts, FACT_WHY,
+		    check->options->login_file_why);
+		check_find(check, LISTEN_LOGIN_FILE);
+	}
 	if (sftp_open(&test)) {
 		sftp_extensions(&test);
 		if (sftp_directory(&test)) {

@@ -231,6 +231,8 @@ put_open(struct text *text, const struct options *options,
 {
 	if (forward->remote)
 		put_remote_open(text, options, forward);
+	else if (forward->socks)
+		put_permit(text, "permitopen", "*", 0);
 	else if (!forward->sftp)
 		put_permit(text, "permitopen", forward->host,
 		    mode == OPTIONS_ACTIVE ? forward->host_port : 0);

@@ -214,13 +214,16 @@ static void
 show_session(const struct show *show, const json_t *session)
 {
 	char client[LOG_ESCAPED_MAX], user[LOG_ESCAPED_MAX], since[32];
+	char server[LOG_ESCAPED_MAX];
 	const json_t *transfer;
 	size_t i;
 
 	words(session, "user", user);
+	words(session, "server", server);
 	say(show, (long)number(session, "session"),
-	    "    session %ld: %s, %s%s, %s", (long)number(session, "session"),
-	    words(session, "client", client),
+	    "    session %ld: %s%s%s, %s%s, %s",
+	    (long)number(session, "session"), words(session, "client", client),
+	    server[0] != '\0' ? " to " : "", server,
 	    user[0] != '\0' ? "user " : "nobody has logged in", user,
 	    time_text(real(session, "seconds"), since));
 	json_array_foreach(json_object_get(session, "transfers"), i, transfer)

@@ -1,6 +1,7 @@
 /*
  * culvert check: its options, and the tunnel or destination to check.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "conf/config.h"
 #include "limits.h"
 #include "process/app.h"
+#include "process/logins.h"
 
 static const char help[] =
     "usage: culvert check [options] [-L|-R ...] destination\n"
@@ -146,6 +148,20 @@ config_path(const struct line *line)
 	return settings->n_files > 0 ? settings->files[0] : "";
 }
 
+/* With --login ssh there is no account of the destination.  False:
+ * options->why says so. */
+static bool
+check_has_account(struct options *options, const struct options *of)
+{
+	if (!of->login.ssh)
+		return true;
+	snprintf(options->why, sizeof(options->why),
+	    "with --login ssh each FTP client has its own account; test one, "
+	    "without --login: culvert check -L sftp/0 USER@%s",
+	    of->destination);
+	return false;
+}
+
 /* Finds the tunnel that the command line names, if it names one.  False:
  * options->why says what is wrong with the command line. */
 static bool
@@ -157,9 +173,17 @@ find_tunnel(struct line *line)
 	if (line->tunnel == NULL)
 		return options_check_destination(options->destination,
 			   options->why, sizeof(options->why)) == 0 &&
-		    options_check(options) == 0;
+		    options_check(options) == 0 &&
+		    check_has_account(options, options);
+	if (line->tunnel->options.capture != OPTIONS_CAPTURE_NOT) {
+		snprintf(options->why, sizeof(options->why),
+		    "[tunnel %s] captures connections, so it has no FTP server "
+		    "of its own; check one with -L PORT:HOST:21 %s",
+		    line->tunnel->name, line->tunnel->options.destination);
+		return false;
+	}
 	if (!line->own)
-		return true;
+		return check_has_account(options, &line->tunnel->options);
 	snprintf(options->why, sizeof(options->why),
 	    "[tunnel %s] has its options in %s; only -q, -v and --no-confine "
 	    "can be added",
@@ -168,6 +192,25 @@ find_tunnel(struct line *line)
 }
 
 /* ---- culvert check ---- */
+
+/* Stores why culvert would refuse the login file.  False: it would not; or the
+ * file is for another user only, who may run culvert. */
+static bool
+check_refuses_logins(const struct line *line, char why[SETTINGS_WHY_MAX])
+{
+	const struct config_tunnel given = { .options = line->options };
+	const struct config_tunnel *tunnel =
+	    line->tunnel != NULL ? line->tunnel : &given;
+	const char *path = tunnel->options.sftp.login_file;
+	struct logins logins;
+	bool refuses;
+
+	if (path == NULL || (access(path, R_OK) != 0 && errno == EACCES))
+		return false;
+	refuses = logins_read(tunnel, 1, NULL, &logins, why) != 0;
+	logins_free(&logins);
+	return refuses;
+}
 
 static int
 check_tunnel(struct line *line)
@@ -189,12 +232,15 @@ check_tunnel(struct line *line)
 	};
 	size_t n = options.ssh_arguments.n;
 	const char **arguments = calloc(n + 1, sizeof(*arguments));
+	char why[SETTINGS_WHY_MAX];
 	int status;
 
 	if (arguments == NULL) {
 		log_err("out of memory");
 		return EXIT_FAILED;
 	}
+	if (check_refuses_logins(line, why))
+		check.login_file_why = why;
 	options.quiet = line->options.quiet;
 	options.no_confine |= line->options.no_confine;
 	/* If root runs culvert up, it becomes this user. */

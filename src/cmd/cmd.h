@@ -57,8 +57,14 @@ int command_order(int argc, char **argv);
 /* Tests whether transfers will work, and prints a fix if not. */
 int command_check(int argc, char **argv);
 
+/* Runs a command whose FTP connections go through SSH. */
+int command_exec(int argc, char **argv);
+
 /* Prints the effective configuration, or checks it. */
 int command_config(int argc, char **argv);
+
+/* Prints rules for nft(8) that send connections to a tunnel. */
+int command_capture_rules(int argc, char **argv);
 
 /* Sets the password of a user in a login file. */
 int command_passwd(int argc, char **argv);

@@ -70,6 +70,20 @@ print_tunnel(const struct config_tunnel *tunnel)
 	print_scope(tunnel, false);
 }
 
+static void
+print_rule(const struct config *config, const struct rule *rule)
+{
+	printf("\n[rule %s]\n", rule->name);
+	for (size_t i = 0; i < config->settings.n; i++) {
+		const struct setting *at = &config->settings.list[i];
+
+		if (at->key != NULL &&
+		    strcmp(at->section, rule->begins->section) == 0)
+			printf("# %s:%u\n%s = %s\n", at->file, at->line,
+			    at->key, at->value);
+	}
+}
+
 /* The options of the process are the same in each tunnel, so those of the first
  * are printed. */
 static void
@@ -81,6 +95,9 @@ config_print(const struct config *config, const struct command_line *options)
 		print_tunnel(&config->tunnels[i]);
 	for (int i = 0; i < options->n_names; i++)
 		print_tunnel(config_find(config, options->names[i]));
+	/* Rules are in force for every tunnel. */
+	for (size_t i = 0; i < config->n_rules; i++)
+		print_rule(config, &config->rules[i]);
 }
 
 /* Prints how many tunnels were checked. */

@@ -1,9 +1,9 @@
 /*
  * culvert passwd: sets the password of a user in a login file.
  *
- * The new file is made beside the old one and renamed over it, so that nobody
- * reads a part of it.  The old one is locked meanwhile: a second culvert passwd
- * waits, and then reads what the first has written.
+ * The new file is made in the directory of the old one and renamed over it, so
+ * that nobody reads a part of it.  Meanwhile the old one is locked: a second
+ * culvert passwd waits, and then reads what the first one has written.
  */
 #include <crypt.h>
 #include <errno.h>
@@ -54,13 +54,14 @@ struct login_edit {
 	unsigned read_only;
 	unsigned delete;
 	char hash[CRYPT_OUTPUT_SIZE];
+	const char *doing; /* what passwd_replace() does, or could not do */
 
 	char path[PATH_MAX]; /* of the file, without symbolic links */
 	int fd;		     /* of the file, locked; -1: there is none */
 	struct stat st;
-	char *text; /* what it has */
+	char *text; /* its contents */
 	size_t len;
-	struct login_file *logins; /* the same */
+	struct login_file *logins; /* the same, parsed */
 };
 
 /* Logs what is wrong with the file.  Returns a negative errno. */
@@ -73,15 +74,29 @@ passwd_failed(const struct login_edit *edit, int err)
 
 /* ---- reading the file ---- */
 
-/* Opens and locks the file, if there is one. */
+/* Finds out which file the name means.  -EINVAL: a symbolic link to no file. */
+static int
+passwd_resolve(struct login_edit *edit)
+{
+	struct stat st;
+
+	if (realpath(edit->name, edit->path) != NULL)
+		return 0;
+	if (errno != ENOENT || strlen(edit->name) >= PATH_MAX)
+		return -errno;
+	strcpy(edit->path, edit->name);
+	return lstat(edit->path, &st) == 0 && S_ISLNK(st.st_mode) ? -EINVAL : 0;
+}
+
+/* Opens and locks the file, if there is one.  -EINVAL: it is no regular file.
+ */
 static int
 passwd_open(struct login_edit *edit)
 {
-	if (realpath(edit->name, edit->path) == NULL) {
-		if (errno != ENOENT || strlen(edit->name) >= PATH_MAX)
-			return -errno;
-		strcpy(edit->path, edit->name);
-	}
+	int err = passwd_resolve(edit);
+
+	if (err != 0)
+		return err;
 	for (;;) {
 		struct stat now;
 
@@ -93,8 +108,8 @@ passwd_open(struct login_edit *edit)
 			return -errno;
 		if (!S_ISREG(edit->st.st_mode))
 			return -EINVAL;
-		/* It fails on some network file systems, which then have no
-		 * lock. */
+		/* Some network file systems have no locks: then it fails, and
+		 * two changes at the same time may lose one of them. */
 		flock(edit->fd, LOCK_EX);
 		if (stat(edit->path, &now) == 0 &&
 		    now.st_dev == edit->st.st_dev &&
@@ -136,7 +151,7 @@ passwd_close(struct login_edit *edit)
 	edit->fd = -1;
 }
 
-/* Returns NULL, which has been logged, if the text is wrong. */
+/* Returns NULL if the text is wrong, which has been logged. */
 static struct login_file *
 passwd_parse(const struct login_edit *edit, const char *text, size_t len)
 {
@@ -158,7 +173,8 @@ passwd_load(struct login_edit *edit)
 	if (err == 0)
 		err = passwd_read(edit);
 	if (err == -EINVAL)
-		log_err("%s: not a regular file", edit->name);
+		log_err("%s: neither a regular file nor a symbolic link to one",
+		    edit->name);
 	else if (err != 0)
 		passwd_failed(edit, err);
 	if (err != 0)
@@ -175,7 +191,7 @@ passwd_load(struct login_edit *edit)
 
 /* ---- writing it ---- */
 
-static void
+static int
 passwd_put_line(const struct login_edit *edit, const struct login_user *old,
     FILE *out)
 {
@@ -184,10 +200,28 @@ passwd_put_line(const struct login_edit *edit, const struct login_user *old,
 
 	if (edit->directory != NULL)
 		directory = edit->directory;
-	fprintf(out, "%s:%s", edit->user, edit->hash);
-	if (directory[0] != '\0' || read_only)
-		fprintf(out, ":%s%s", directory, read_only ? ":read-only" : "");
-	putc('\n', out);
+	return fprintf(out, "%s:%s%s%s%s\n", edit->user, edit->hash,
+	    directory[0] != '\0' || read_only ? ":" : "", directory,
+	    read_only ? ":read-only" : "");
+}
+
+/* Writes the new text.  False: out of memory. */
+static bool
+passwd_put_text(const struct login_edit *edit, FILE *out)
+{
+	const struct login_user *old =
+	    login_file_find(edit->logins, edit->user);
+	size_t before = old != NULL ? old->at : edit->len;
+	size_t after = old != NULL ? old->at + old->len + 1 : edit->len;
+	bool open = before > 0 && edit->text[before - 1] != '\n';
+
+	if (fprintf(out, "%.*s%s", (int)before, edit->text, open ? "\n" : "") <
+		0 ||
+	    (edit->delete == 0 && passwd_put_line(edit, old, out) < 0))
+		return false;
+	return after >= edit->len ||
+	    fprintf(out, "%.*s", (int)(edit->len - after),
+		edit->text + after) >= 0;
 }
 
 /* Makes the new text, on the heap.  Returns 0, or a negative errno, which has
@@ -195,33 +229,21 @@ passwd_put_line(const struct login_edit *edit, const struct login_user *old,
 static int
 passwd_compose(const struct login_edit *edit, char **ret_text, size_t *ret_len)
 {
-	const struct login_user *old =
-	    login_file_find(edit->logins, edit->user);
-	size_t before = old != NULL ? old->at : edit->len;
-	size_t after = old != NULL ? old->at + old->len + 1 : edit->len;
 	FILE *out = open_memstream(ret_text, ret_len);
 	struct login_file *logins;
 	bool good;
 
 	if (out == NULL)
 		return passwd_failed(edit, -errno);
-	fwrite(edit->text, 1, before, out);
-	if (before > 0 && edit->text[before - 1] != '\n')
-		putc('\n', out);
-	if (edit->delete == 0)
-		passwd_put_line(edit, old, out);
-	if (after < edit->len)
-		fwrite(edit->text + after, 1, edit->len - after, out);
-	if (fclose(out) != 0)
+	good = passwd_put_text(edit, out);
+	if (fclose(out) != 0 || !good)
 		return passwd_failed(edit, -ENOMEM);
 	/* The file must remain one that culvert can read. */
 	logins = passwd_parse(edit, *ret_text, *ret_len);
-	good = logins != NULL &&
-	    (login_file_find(logins, edit->user) == NULL) == (edit->delete > 0);
-	if (logins != NULL && !good)
-		log_err("\"%s\" cannot be a user of a login file", edit->user);
+	if (logins == NULL)
+		return -EINVAL;
 	login_file_free(logins);
-	return good ? 0 : -EINVAL;
+	return 0;
 }
 
 /* Gives the new file the owner, the mode and the access control list of the old
@@ -235,12 +257,18 @@ passwd_keep_rights(const struct login_edit *edit, int fd)
 
 	if (edit->fd < 0)
 		return 0;
+	n = fgetxattr(edit->fd, ACL_NAME, acl, sizeof(acl));
+	if (n < 0 && errno != ENODATA && errno != EOPNOTSUPP)
+		return -errno;
+	/* It may have got one from its directory (acl(5)). */
+	if (n < 0 && errno == ENODATA && fremovexattr(fd, ACL_NAME) != 0 &&
+	    errno != ENODATA)
+		return -errno;
 	if (fstat(fd, &st) != 0 ||
 	    ((st.st_uid != edit->st.st_uid || st.st_gid != edit->st.st_gid) &&
 		fchown(fd, edit->st.st_uid, edit->st.st_gid) != 0) ||
 	    fchmod(fd, edit->st.st_mode & 07777) != 0)
 		return -errno;
-	n = fgetxattr(edit->fd, ACL_NAME, acl, sizeof(acl));
 	if (n > 0 && fsetxattr(fd, ACL_NAME, acl, (size_t)n, 0) != 0)
 		return -errno;
 	return 0;
@@ -260,28 +288,43 @@ passwd_write(int fd, const char *text, size_t len)
 	return fsync(fd) == 0 ? 0 : -errno;
 }
 
-/* Returns 0; -EEXIST if the file was new, and now there is one; or another
- * negative errno. */
+/* Gives the new file its rights and its contents. */
 static int
-passwd_replace(const struct login_edit *edit, const char *text, size_t len)
+passwd_fill(struct login_edit *edit, int fd, const char *text, size_t len)
+{
+	int err;
+
+	edit->doing = "keep the owner, the mode and the access control list";
+	err = passwd_keep_rights(edit, fd);
+	if (err != 0)
+		return err;
+	edit->doing = "write the new file";
+	return passwd_write(fd, text, len);
+}
+
+/* Returns 0; -EEXIST if the file was new, and now there is one; or another
+ * negative errno, and edit->doing has failed. */
+static int
+passwd_replace(struct login_edit *edit, const char *text, size_t len)
 {
 	char path[PATH_MAX + 8];
 	int fd, err;
 
 	snprintf(path, sizeof(path), "%s.XXXXXX", edit->path);
+	edit->doing = "make a file in the same directory";
 	fd = mkostemp(path, O_CLOEXEC); /* mode 0600 */
 	if (fd < 0)
 		return -errno;
-	err = passwd_keep_rights(edit, fd);
-	if (err == 0)
-		err = passwd_write(fd, text, len);
+	err = passwd_fill(edit, fd, text, len);
 	if (close(fd) != 0 && err == 0)
 		err = -errno;
-	/* link(2) replaces nothing. */
-	if (err == 0 && edit->fd < 0 && link(path, edit->path) != 0)
-		err = -errno;
-	if (err == 0 && edit->fd >= 0 && rename(path, edit->path) != 0)
-		err = -errno;
+	if (err == 0) {
+		edit->doing = "give the new file its name";
+		/* link(2) replaces nothing. */
+		if ((edit->fd < 0 ? link(path, edit->path) :
+				    rename(path, edit->path)) != 0)
+			err = -errno;
+	}
 	if (err != 0 || edit->fd < 0)
 		unlink(path);
 	return err;
@@ -305,14 +348,15 @@ passwd_change(struct login_edit *edit)
 			err = passwd_compose(edit, &text, &len);
 		if (err != 0)
 			break;
-		/* No signal leaves a temporary file. */
+		/* A signal must not leave a temporary file behind. */
 		sigprocmask(SIG_BLOCK, &all, &before);
 		err = passwd_replace(edit, text, len);
 		sigprocmask(SIG_SETMASK, &before, NULL);
 		free(text);
 		text = NULL;
 		if (err != 0 && err != -EEXIST)
-			passwd_failed(edit, err);
+			log_err("%s: cannot %s: %s", edit->name, edit->doing,
+			    strerror(-err));
 	} while (err == -EEXIST);
 	free(text);
 	return err;
@@ -341,7 +385,9 @@ passwd_ask(const struct login_edit *edit, char *text, size_t size)
 		err = terminal_read_line(STDIN_FILENO, text, size);
 		same = err == 0;
 	}
-	if (err == -E2BIG)
+	if (err == -EINVAL)
+		log_err("the password has a NUL, which FTP cannot send");
+	else if (err == -E2BIG)
 		log_err("the password is longer than %zu bytes", size - 1);
 	else if (err != 0)
 		log_err("cannot read the password: %s", strerror(-err));
@@ -356,7 +402,7 @@ passwd_ask(const struct login_edit *edit, char *text, size_t size)
 	return false;
 }
 
-/* Asks for the password and makes the hash. */
+/* Reads the password and makes its hash. */
 static bool
 passwd_make_hash(struct login_edit *edit)
 {
@@ -401,6 +447,9 @@ passwd_read_line(int argc, char **argv, struct login_edit *ret, int *ret_status)
 		wrong = "--delete does not go with other options";
 	else if (!login_file_is_field(argv[first + 1]))
 		wrong = "a user cannot have a colon or a control character";
+	else if (!login_file_is_user(argv[first + 1]))
+		wrong = "a user cannot be empty, begin or end with a blank, or "
+			"begin with #";
 	else if (ret->directory != NULL && !login_file_is_field(ret->directory))
 		wrong = "a directory cannot have a colon or a control "
 			"character";
@@ -421,7 +470,7 @@ command_passwd(int argc, char **argv)
 
 	if (passwd_read_line(argc, argv, &edit, &status))
 		return status;
-	/* What is wrong with the file, the user learns before the questions. */
+	/* If the file is wrong, the user learns it before the questions. */
 	status = EXIT_FAILED;
 	signal(SIGXFSZ, SIG_IGN); /* write(2) fails instead */
 	if (passwd_load(&edit) == 0) {

@@ -76,14 +76,54 @@ is_name(const char *name)
 	    name[0] != '-' && name[0] != '.';
 }
 
-/* Returns the name in "tunnel NAME"; NULL if it is another section. */
+/* Returns the name in "tunnel NAME" or "rule NAME", according to kind; NULL if
+ * it is another section. */
 static const char *
-config_name_of(const char *section)
+config_name_of(const char *section, const char *kind)
 {
-	if (strncmp(section, "tunnel", 6) != 0 ||
-	    (section[6] != ' ' && section[6] != '\t'))
+	size_t len = strlen(kind);
+
+	if (strncmp(section, kind, len) != 0 ||
+	    (section[len] != ' ' && section[len] != '\t'))
 		return NULL;
-	return section + 6 + strspn(section + 6, " \t");
+	return section + len + strspn(section + len, " \t");
+}
+
+static int
+check_name(const struct setting *at, const char *kind, const char *name,
+    char *why)
+{
+	if (is_name(name))
+		return 0;
+	return settings_complain(why, at,
+	    "the %s's name \"%s\": expected letters, digits, \".\", \"_\" "
+	    "and \"-\", at most %d",
+	    kind, name, LIMIT_TUNNEL_NAME);
+}
+
+static int
+config_add_rule(struct config *config, const struct setting *at,
+    const char *name, char *why)
+{
+	struct rule *grown;
+
+	if (check_name(at, "rule", name, why) != 0)
+		return -EINVAL;
+	for (size_t i = 0; i < config->n_rules; i++)
+		if (strcmp(config->rules[i].name, name) == 0)
+			return settings_complain(why, at,
+			    "duplicate [rule %s]; the first is at %s:%u", name,
+			    config->rules[i].begins->file,
+			    config->rules[i].begins->line);
+	if (config->n_rules == LIMIT_RULES)
+		return settings_complain(why, at, "more than %d rules",
+		    LIMIT_RULES);
+	grown = realloc(config->rules, (config->n_rules + 1) * sizeof(*grown));
+	if (grown == NULL)
+		return settings_no_memory(why);
+	config->rules = grown;
+	grown[config->n_rules++] = (struct rule) { .name = name, .begins = at };
+	return 0;
 }
 
 static int
@@ -93,11 +133,8 @@ config_add_tunnel(struct config *config, const struct setting *at,
 	struct config_tunnel *grown;
 	const struct config_tunnel *before = config_find(config, name);
 
-	if (!is_name(name))
-		return settings_complain(why, at,
-		    "the tunnel's name \"%s\": expected letters, digits, "
-		    "\".\", \"_\" and \"-\", at most %d",
-		    name, LIMIT_TUNNEL_NAME);
+	if (check_name(at, "tunnel", name, why) != 0)
+		return -EINVAL;
 	if (before != NULL)
 		return settings_complain(why, at,
 		    "duplicate [tunnel %s]; the first is at %s:%u", name,
@@ -142,15 +179,32 @@ check_key(const struct setting *at, char *why)
 		return settings_complain_value(why, at,
 		    "expected one word, without blanks");
 	if (option->scope == OPTION_PROCESS &&
-	    config_name_of(at->section) != NULL)
+	    config_name_of(at->section, "tunnel") != NULL)
 		return settings_complain(why, at,
 		    "\"%s\" applies to all tunnels; put it into [defaults]",
 		    at->key);
 	return 0;
 }
 
-/* Finds the tunnels, and checks every line, also lines of [defaults] that no
- * tunnel uses. */
+static int
+take_rule_line(struct config *config, const struct setting *at,
+    const char *name, char *why)
+{
+	if (at->key == NULL)
+		return config_add_rule(config, at, name, why);
+	if (is_quoted(at->value))
+		return settings_complain_value(why, at,
+		    "the quotes would be part of the value; remove them");
+	/* The lines of a section follow its beginning. */
+	if (config->n_rules == 0 ||
+	    strcmp(config->rules[config->n_rules - 1].name, name) != 0)
+		return settings_complain(why, at, "\"%s\" is in no section",
+		    at->key);
+	return rule_take(&config->rules[config->n_rules - 1], at, why);
+}
+
+/* Finds the tunnels and rules, and checks every line, also lines of [defaults]
+ * that no tunnel uses. */
 static int
 config_take_lines(struct config *config, char *why)
 {
@@ -158,16 +212,20 @@ config_take_lines(struct config *config, char *why)
 
 	for (size_t i = 0; i < config->settings.n && err == 0; i++) {
 		const struct setting *at = &config->settings.list[i];
-		const char *name = config_name_of(at->section);
+		const char *name = config_name_of(at->section, "tunnel");
+		const char *rule = config_name_of(at->section, "rule");
 
-		if (name == NULL && at->section[0] == '\0')
+		if (rule != NULL)
+			err = take_rule_line(config, at, rule, why);
+		else if (name == NULL && at->section[0] == '\0')
 			err = settings_complain(why, at,
 			    "\"%s\" is before the first section; only "
 			    "\"include\" is allowed there",
 			    at->key);
 		else if (name == NULL && strcmp(at->section, "defaults") != 0)
 			err = settings_complain(why, at,
-			    "[%s]: expected [defaults] or [tunnel NAME]",
+			    "[%s]: expected [defaults], [tunnel NAME] or [rule "
+			    "NAME]",
 			    at->section);
 		else if (at->key != NULL)
 			err = check_key(at, why);
@@ -264,6 +322,64 @@ make_tunnel(struct config_tunnel *tunnel, const struct config *config,
 			      "[tunnel %s]: %s", tunnel->name, options->why);
 }
 
+/* ---- rules ---- */
+
+/* Has the tunnel a -L to an FTP server, or with sftp one to its gateway? */
+static bool
+has_forward(const struct config_tunnel *tunnel, bool sftp)
+{
+	const struct options *options = &tunnel->options;
+
+	for (size_t i = 0; i < options->n_forwards; i++)
+		if (!options->forwards[i].remote &&
+		    options->forwards[i].sftp == sftp)
+			return true;
+	return false;
+}
+
+static int
+check_rule_tunnel(const struct config *config, const struct rule *rule,
+    char *why)
+{
+	const struct config_tunnel *tunnel = config_find(config, rule->tunnel);
+	bool sftp = rule->action == RULE_SFTP;
+
+	if (tunnel == NULL)
+		return settings_complain_value(why, rule->action_at,
+		    "there is no [tunnel %s]", rule->tunnel);
+	if (!has_forward(tunnel, sftp))
+		return settings_complain_value(why, rule->action_at,
+		    "[tunnel %s] has no L%s", rule->tunnel,
+		    sftp ? " = sftp/..." : " to an FTP server");
+	if (sftp && tunnel->options.sftp.login_file == NULL &&
+	    !tunnel->options.login.ssh)
+		return settings_complain_value(why, rule->action_at,
+		    "every client that matches could use the files of [tunnel "
+		    "%s] without a password; \"login-file\" there says who may "
+		    "log in (culvert passwd makes it)",
+		    rule->tunnel);
+	return 0;
+}
+
+static int
+check_rule(const struct config *config, size_t number, char *why)
+{
+	const struct rule *rule = &config->rules[number];
+
+	if (rule->action_at == NULL)
+		return settings_complain(why, rule->begins,
+		    "[rule %s] has no action", rule->name);
+	for (size_t i = 0; i < number; i++)
+		if (rule_covers(&config->rules[i], rule))
+			return settings_complain(why, rule->begins,
+			    "[rule %s] is never used: [rule %s] before it "
+			    "matches everything that it matches",
+			    rule->name, config->rules[i].name);
+	if (rule->action != RULE_TUNNEL && rule->action != RULE_SFTP)
+		return 0;
+	return check_rule_tunnel(config, rule, why);
+}
+
 /* ---- the calls ---- */
 
 int
@@ -281,6 +397,8 @@ config_make(struct settings *settings, struct config *ret,
 	free(defaults.settings);
 	for (size_t i = 0; i < ret->n_tunnels && err == 0; i++)
 		err = make_tunnel(&ret->tunnels[i], ret, why);
+	for (size_t i = 0; i < ret->n_rules && err == 0; i++)
+		err = check_rule(ret, i, why);
 	if (err == 0 && ret->n_tunnels == 0) {
 		snprintf(why, SETTINGS_WHY_MAX, "%s: contains no [tunnel NAME]",
 		    settings->n_files > 0 ? settings->files[0] : "");
@@ -309,6 +427,9 @@ config_free(struct config *config)
 		free(config->tunnels[i].settings);
 	}
 	free(config->tunnels);
+	for (size_t i = 0; i < config->n_rules; i++)
+		rule_free(&config->rules[i]);
+	free(config->rules);
 	options_free(&config->process);
 	settings_free(&config->settings);
 	*config = (struct config) { .tunnels = NULL };

@@ -6,8 +6,10 @@
  *	destination = [user@]host
  *	L = 2121:localhost:21
  *
- * A key is a command-line option without its dashes.  A key in a tunnel's
- * section replaces all values that [defaults] has for that key.
+ *	[rule NAME]			 see conf/rule.h
+ *
+ * A key of a tunnel is a command-line option without its dashes.  A key in a
+ * tunnel's section replaces all values that [defaults] has for that key.
  */
 #ifndef CONF_CONFIG_H
 #define CONF_CONFIG_H
@@ -16,6 +18,7 @@
 #include <stddef.h>
 
 #include "conf/option.h"
+#include "conf/rule.h"
 #include "conf/settings.h"
 
 struct config_tunnel {
@@ -45,6 +48,9 @@ struct config {
 	struct settings settings; /* own all texts */
 	struct config_tunnel *tunnels;
 	size_t n_tunnels;
+	struct rule *rules; /* in the file's order: the first that matches
+			     * decides */
+	size_t n_rules;
 
 	/* The options of the process, which only [defaults] has. */
 	struct options process;

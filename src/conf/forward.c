@@ -110,30 +110,42 @@ bind_end(const char *spec)
 	return take_port_text(spec, &port) == 0 ? NULL : strchr(spec, ':');
 }
 
+/* Reads the "bind_address:" at the start of *spec, if there is one, and moves
+ * *spec behind it. */
+static int
+take_bind(const char **spec, struct forward *forward, char *why,
+    size_t why_size)
+{
+	const char *end = bind_end(*spec);
+	struct field bind = { *spec, 0, **spec == '[' };
+
+	if (end == NULL)
+		return 0;
+	bind.len = (size_t)(end - *spec);
+	if (bind.bracketed) {
+		bind.text++;
+		bind.len -= 2;
+	}
+	if (take_host(&bind, forward->bind) != 0 ||
+	    is_odd_host(forward->bind) || forward->bind[0] == '-')
+		return option_refuse(why, why_size,
+		    "the bind address is too long, or no name and no address");
+	if (bind.len == 0)
+		strcpy(forward->bind, "*");
+	*spec = end + 1;
+	return 0;
+}
+
 /* [bind_address:]port[:directory] */
 static int
 parse_sftp(const char *spec, struct forward *forward, char *why,
     size_t why_size)
 {
-	const char *end = bind_end(spec), *directory;
-	struct field bind = { spec, 0, *spec == '[' };
+	const char *directory;
 
 	forward->sftp = true;
-	if (end != NULL) {
-		bind.len = (size_t)(end - spec);
-		if (bind.bracketed) {
-			bind.text++;
-			bind.len -= 2;
-		}
-		if (take_host(&bind, forward->bind) != 0 ||
-		    is_odd_host(forward->bind) || forward->bind[0] == '-')
-			return option_refuse(why, why_size,
-			    "the bind address is too long, or no name and no "
-			    "address");
-		if (bind.len == 0)
-			strcpy(forward->bind, "*");
-		spec = end + 1;
-	}
+	if (take_bind(&spec, forward, why, why_size) != 0)
+		return -EINVAL;
 	if (take_port_text(spec, &forward->port) != 0)
 		return option_refuse(why, why_size,
 		    "expected sftp/[bind_address:]port[:directory], with a "
@@ -147,6 +159,22 @@ parse_sftp(const char *spec, struct forward *forward, char *why,
 	return 0;
 }
 
+/* [bind_address:]port */
+static int
+parse_socks(const char *spec, struct forward *forward, char *why,
+    size_t why_size)
+{
+	forward->socks = true;
+	if (take_bind(&spec, forward, why, why_size) != 0)
+		return -EINVAL;
+	if (strchr(spec, ':') != NULL ||
+	    take_port_text(spec, &forward->port) != 0)
+		return option_refuse(why, why_size,
+		    "expected socks/[bind_address:]port, with a port from 0 to "
+		    "65535; each client names its server");
+	return 0;
+}
+
 int
 forward_parse(const char *spec, struct forward *ret, char *why, size_t why_size)
 {
@@ -156,6 +184,12 @@ forward_parse(const char *spec, struct forward *ret, char *why, size_t why_size)
 
 	if (strncasecmp(spec, "sftp/", 5) == 0) {
 		if (parse_sftp(spec + 5, &forward, why, why_size) != 0)
+			return -EINVAL;
+		*ret = forward;
+		return 0;
+	}
+	if (strncasecmp(spec, "socks/", 6) == 0) {
+		if (parse_socks(spec + 6, &forward, why, why_size) != 0)
 			return -EINVAL;
 		*ret = forward;
 		return 0;
@@ -194,6 +228,23 @@ forward_parse(const char *spec, struct forward *ret, char *why, size_t why_size)
 	if (take_port(&port[2], 1, &forward.host_port) != 0)
 		return option_refuse(why, why_size,
 		    "the FTP server's port must be a number from 1 to 65535");
+	*ret = forward;
+	return 0;
+}
+
+int
+forward_parse_capture(const char *spec, struct forward *ret, char *why,
+    size_t why_size)
+{
+	struct forward forward = { .captures = true };
+
+	if (take_bind(&spec, &forward, why, why_size) != 0)
+		return -EINVAL;
+	if (strchr(spec, ':') != NULL ||
+	    take_port_text(spec, &forward.port) != 0 || forward.port == 0)
+		return option_refuse(why, why_size,
+		    "with \"capture\", clients choose the FTP server: expected "
+		    "[bind_address:]port, with a port from 1 to 65535");
 	*ret = forward;
 	return 0;
 }

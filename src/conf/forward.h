@@ -1,6 +1,7 @@
 /*
  * The value of -L and -R: [ftp/][bind_address:]port:host:hostport, as in
- * ssh(1); or of -L only, sftp/[bind_address:]port[:directory].
+ * ssh(1); or of -L only, sftp/[bind_address:]port[:directory] and
+ * socks/[bind_address:]port.
  */
 #ifndef CONF_FORWARD_H
 #define CONF_FORWARD_H
@@ -22,8 +23,12 @@ struct forward {
 	char host[FORWARD_HOST_MAX]; /* the FTP server, as the other side
 				      * resolves it */
 	uint16_t host_port;
-	bool sftp; /* "sftp/": the SFTP server of the destination; then
-		    * host is "", and host_port 0 */
+	bool captures; /* it has no server: each client has chosen one; then
+			* host is "", and host_port 0 */
+	bool sftp;     /* "sftp/": the SFTP server of the destination; then
+			* host is "", and host_port 0 */
+	bool socks; /* "socks/": the server that each SOCKS client names; then
+		     * host is "", and host_port 0 */
 	char directory[FORWARD_DIRECTORY_MAX]; /* where sessions begin; "": the
 						* server's choice */
 };
@@ -37,6 +42,10 @@ struct forward {
  * what is wrong and what is expected; then *ret is unchanged.
  */
 int forward_parse(const char *spec, struct forward *ret, char *why,
+    size_t why_size);
+
+/* The same for a tunnel that captures connections: [bind_address:]port. */
+int forward_parse_capture(const char *spec, struct forward *ret, char *why,
     size_t why_size);
 
 #endif

@@ -11,12 +11,15 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/account.h"
+#include "base/charset.h"
 #include "base/num.h"
 #include "limits.h"
 
-static option_take_cb take_destination, option_add_forward, add_allow, add_verb,
-    add_path, take_server_mode, take_far_address, take_client_ports,
-    take_metrics, take_newline, take_retry, take_verbose;
+static option_take_cb take_destination, option_add_forward, add_allow, add_host,
+    add_verb, add_path, take_capture, take_server_mode, take_far_address,
+    take_charset, take_client_ports, take_metrics, take_newline, take_retry,
+    take_verbose;
 
 /* Bytes per second.  With a lower rate than RATE_LEAST, pauses in transfers
  * would be longer than clients and servers wait. */
@@ -55,13 +58,15 @@ static const struct option_entry table[] = {
 	/* First, so that culvert config prints it first. */
 	LINK("destination", OWN(take_destination), .file_only = true),
 
+	/* Before L, whose value depends on it. */
+	TUNNEL("capture", OWN(take_capture), .file_only = true),
 	TUNNEL("L", OWN(option_add_forward), .repeat = true),
 	TUNNEL("R", OWN(option_add_forward), .repeat = true),
 	TUNNEL("allow", OWN(add_allow), .repeat = true),
 	TUNNEL("allow-path", OWN(add_path), AT(allow_path), .repeat = true),
 	TUNNEL("allow-tls", FLAG(allow_tls)),
 	TUNNEL("any-user", FLAG(any_user)),
-	TUNNEL("client-charset", TEXT(sftp.charset)),
+	TUNNEL("client-charset", OWN(take_charset)),
 	TUNNEL("client-address", ADDRESS(client_address)),
 	TUNNEL("client-data-host",
 	    EITHER(client_data_host_control, "command", "control")),
@@ -102,6 +107,8 @@ static const struct option_entry table[] = {
 	LINK("c", SSH_WORD("-c")),
 	LINK("batch", FLAG(batch)),
 	LINK("idle-exit", SECONDS(idle_exit_ms, 1000000)),
+	LINK("login", EITHER(login.ssh, "shared", "ssh")),
+	LINK("login-hosts", OWN(add_host), .repeat = true),
 	LINK("links", COUNT(links, 1, LIMIT_LINKS)),
 	LINK("no-cipher-order", FLAG(no_cipher_order)),
 	LINK("no-session", FLAG(no_session)),
@@ -163,19 +170,20 @@ take_destination(struct options *options, const struct option_entry *option,
 	return options_check_destination(text, why, why_size);
 }
 
+/* It is made here only to see whether that is possible. */
 static int
-take_newline(struct options *options, const struct option_entry *option,
+take_charset(struct options *options, const struct option_entry *option,
     const char *text, char *why, size_t why_size)
 {
-	/* In the order of enum newline. */
-	static const char *const names[] = { "lf", "crlf", "none" };
+	struct charset *charset = charset_new(text);
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (strcmp(text, names[i]) == 0) {
-			options->sftp.newline = i;
-			return 0;
-		}
-	return option_refuse(why, why_size, "expected lf, crlf or none");
+	if (charset == NULL)
+		return option_refuse(why, why_size,
+		    "libc has no such character set, or it does not contain "
+		    "ASCII; iconv -l lists them");
+	charset_free(charset);
+	options->sftp.charset = text;
+	return 0;
 }
 
 static int
@@ -187,28 +195,38 @@ option_add_forward(struct options *options, const struct option_entry *option,
 	if (options->n_forwards == OPTIONS_FORWARDS_MAX)
 		return option_refuse(why, why_size,
 		    "more than %d options -L and -R", OPTIONS_FORWARDS_MAX);
-	if (forward_parse(text, forward, why, why_size) != 0)
+	if (options->capture != OPTIONS_CAPTURE_NOT && option->name[0] == 'R')
+		return option_refuse(why, why_size,
+		    "\"capture\" is for L: the SSH server cannot tell which "
+		    "server a client wants");
+	if ((options->capture != OPTIONS_CAPTURE_NOT ?
+		    forward_parse_capture :
+		    forward_parse)(text, forward, why, why_size) != 0)
 		return -EINVAL;
 	forward->remote = option->name[0] == 'R';
 	if (forward->remote && forward->sftp)
 		return option_refuse(why, why_size,
 		    "sftp/ is for -L only: culvert listens for FTP clients on "
 		    "this host");
+	if (forward->remote && forward->socks)
+		return option_refuse(why, why_size,
+		    "socks/ is for -L only: culvert listens for SOCKS clients "
+		    "on this host");
 	options->n_forwards++;
 	return 0;
 }
 
-/* Adds a text to the list, which borrows it. */
 static int
-add_text(struct options_list *list, const char *text)
+take_capture(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
 {
-	const char **grown =
-	    realloc(list->texts, (list->n + 1) * sizeof(*grown));
-
-	if (grown == NULL)
-		return -ENOMEM;
-	list->texts = grown;
-	grown[list->n++] = text;
+	if (strcmp(text, "redirect") == 0)
+		options->capture = OPTIONS_CAPTURE_REDIRECT;
+	else if (strcmp(text, "tproxy") == 0)
+		options->capture = OPTIONS_CAPTURE_TPROXY;
+	else
+		return option_refuse(why, why_size,
+		    "expected \"redirect\" or \"tproxy\"");
 	return 0;
 }
 
@@ -229,6 +247,21 @@ option_choose(const char *text, const char *const *words, size_t n, size_t *ret,
 		    "%s\"%s\"", i > 0 ? " or " : "", words[i]);
 	}
 	return option_refuse(why, why_size, "expected %s", expected);
+}
+
+static int
+take_newline(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	/* In the order of enum newline. */
+	static const char *const names[] = { "lf", "crlf", "none" };
+	size_t n = 0;
+	int err = option_choose(text, names, sizeof(names) / sizeof(names[0]),
+	    &n, why, why_size);
+
+	if (err == 0)
+		options->sftp.newline = (unsigned)n;
+	return err;
 }
 
 /* Sets *ret to whether text is the second of the two words. */
@@ -256,9 +289,10 @@ take_for_ssh(struct options *options, const struct option_entry *option,
 	if (option->bare)
 		err = take_either(text, no_yes, &yes, why, why_size);
 	if (err == 0 && yes)
-		err = add_text(&options->ssh_arguments, option->words[0]);
+		err =
+		    options_list_add(&options->ssh_arguments, option->words[0]);
 	if (err == 0 && !option->bare)
-		err = add_text(&options->ssh_arguments, text);
+		err = options_list_add(&options->ssh_arguments, text);
 	return err;
 }
 
@@ -275,7 +309,7 @@ take_verbose(struct options *options, const struct option_entry *option,
 	options->verbose++;
 	return options->verbose < OPTIONS_VERBOSE_SSH ?
 	    0 :
-	    add_text(&options->ssh_arguments, "-v");
+	    options_list_add(&options->ssh_arguments, "-v");
 }
 
 static int
@@ -382,7 +416,18 @@ add_verb(struct options *options, const struct option_entry *option,
 		return option_refuse(why, why_size,
 		    "expected a verb like STOR, or SITE with its word, like "
 		    "\"SITE CHMOD\"");
-	return add_text(&options->deny, text);
+	return options_list_add(&options->deny, text);
+}
+
+static int
+add_host(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	if (!account_is_pattern(text))
+		return option_refuse(why, why_size,
+		    "expected HOST or HOST:PORT; HOST may have \"*\" and "
+		    "\"?\", and PORT may be \"*\"");
+	return options_list_add(&options->login.hosts, text);
 }
 
 static int
@@ -393,8 +438,9 @@ add_path(struct options *options, const struct option_entry *option,
 		return option_refuse(why, why_size,
 		    "expected a path that begins with \"/\" or \"*\", with "
 		    "wildcards, like \"/pub/*\"");
-	return add_text((struct options_list *)(void *)((char *)options +
-			    option->at),
+	return options_list_add((struct options_list *)(void *)((char *)
+								    options +
+				    option->at),
 	    text);
 }
 

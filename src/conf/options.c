@@ -4,8 +4,10 @@
 #include "conf/options.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -35,6 +37,19 @@ struct command {
 	char letters[3 * TABLE_MAX];
 };
 
+int
+options_list_add(struct options_list *list, const char *text)
+{
+	const char **grown =
+	    realloc(list->texts, (list->n + 1) * sizeof(*grown));
+
+	if (grown == NULL)
+		return -ENOMEM;
+	list->texts = grown;
+	grown[list->n++] = text;
+	return 0;
+}
+
 /* ---- the lists for getopt_long() ---- */
 
 static void
@@ -61,6 +76,12 @@ add_long(struct command *command, const char *name, bool value, int val)
 	};
 }
 
+static bool
+own_has_value(const struct options_own *own)
+{
+	return own->value != NULL || own->list != NULL;
+}
+
 static void
 list_all(struct command *command)
 {
@@ -75,9 +96,9 @@ list_all(struct command *command)
 		assert(FIRST_OWN + i < FIRST_OF_TABLE);
 		if (own[i].letter != '\0')
 			add_letter(command, own[i].letter,
-			    own[i].value != NULL);
+			    own_has_value(&own[i]));
 		if (own[i].name != NULL)
-			add_long(command, own[i].name, own[i].value != NULL,
+			add_long(command, own[i].name, own_has_value(&own[i]),
 			    FIRST_OWN + i);
 	}
 	add_long(command, "help", false, IS_HELP);
@@ -108,8 +129,12 @@ bad_option(const struct command *command, const char *word, bool known)
 }
 
 static enum options_result
-take_own(const struct options_own *own)
+take_own(const struct command *command, const struct options_own *own)
 {
+	if (own->list != NULL && options_list_add(own->list, optarg) != 0) {
+		option_refuse(command->why, command->why_size, "out of memory");
+		return OPTIONS_BAD;
+	}
 	if (own->count != NULL)
 		++*own->count;
 	if (own->value != NULL)
@@ -159,10 +184,10 @@ take_letter(const struct command *command, int letter, char **argv)
 		return take_of_table(command,
 		    option_at((size_t)(letter - FIRST_OF_TABLE)));
 	if (letter >= FIRST_OWN)
-		return take_own(&own[letter - FIRST_OWN]);
+		return take_own(command, &own[letter - FIRST_OWN]);
 	for (; own != NULL && (own->name != NULL || own->letter); own++)
 		if (own->letter == letter)
-			return take_own(own);
+			return take_own(command, own);
 	return take_of_table(command, option_find(name));
 }
 

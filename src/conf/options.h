@@ -42,11 +42,28 @@ enum options_mode {
 	OPTIONS_ACTIVE,
 };
 
+/* capture */
+enum options_capture {
+	OPTIONS_CAPTURE_NOT,
+	OPTIONS_CAPTURE_REDIRECT, /* nft's "redirect": SO_ORIGINAL_DST */
+	OPTIONS_CAPTURE_TPROXY,	  /* nft's "tproxy": IP_TRANSPARENT */
+};
+
 /* The values of an option that may be repeated.  The list is on the heap; argv
  * or a configuration owns the texts. */
 struct options_list {
 	const char **texts;
 	size_t n;
+};
+
+/* Adds a text, which is not copied.  Returns 0 or -ENOMEM.  The caller frees
+ * list->texts. */
+int options_list_add(struct options_list *list, const char *text);
+
+/* --login ssh */
+struct options_login {
+	bool ssh;		   /* an FTP login is an SSH login */
+	struct options_list hosts; /* those that USER may name */
 };
 
 /* --upload, and what else only the gateway ("sftp/") has. */
@@ -93,6 +110,7 @@ struct options {
 	uint64_t rate;	       /* bytes/s of a tunnel; 0: no limit */
 	uint64_t session_rate; /* bytes/s of a session; 0: no limit */
 	enum options_mode server_mode;
+	enum options_capture capture;
 	bool server_data_host_reply;   /* --server-data-host reply */
 	bool client_data_host_control; /* --client-data-host control */
 	struct addr client_address;    /* AF_UNSPEC when not given */
@@ -100,6 +118,7 @@ struct options {
 	uint16_t client_ports_low;     /* 0 when not given */
 	uint16_t client_ports_high;
 	struct options_sftp sftp;
+	struct options_login login;
 	uint64_t links;	     /* 1 .. LIMIT_LINKS */
 	uint64_t max_window; /* bytes */
 	uint64_t max_memory; /* bytes */
@@ -133,6 +152,7 @@ struct options_own {
 	char letter;	    /* the short one; or '\0' */
 	unsigned *count;    /* is increased each time it is given; or NULL */
 	const char **value; /* gets its value; NULL: it has none */
+	struct options_list *list; /* ... or each of its values; or NULL */
 };
 
 /* What a subcommand adds to the table. */

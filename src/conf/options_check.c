@@ -86,11 +86,81 @@ options_check_logins(struct options *options)
 		return option_refuse(options->why, sizeof(options->why),
 		    "--login-file is for the clients of sftp/; it needs a -L "
 		    "sftp/PORT");
-	if (sftp && options->any_user && !any_file)
+	if (sftp && options->any_user && !any_file && !options->login.ssh)
 		return option_refuse(options->why, sizeof(options->why),
 		    "with --any-user, all users of this host could use the "
 		    "files of sftp/ without a password; --login-file FILE says "
 		    "who may log in");
+	return 0;
+}
+
+/* Returns what --login ssh does not go together with, or NULL. */
+static const char *
+options_login_conflict(const struct options *options)
+{
+	const struct options_list *ssh = &options->ssh_arguments;
+
+	for (size_t i = 0; i < options->n_forwards; i++)
+		if (options->forwards[i].remote)
+			return "is for -L: with -R, clients come through the "
+			       "SSH connection";
+	for (size_t i = 0; i < options->n_forwards; i++)
+		if (options->forwards[i].socks)
+			return "is not for SOCKS clients: the server is "
+			       "reached before the login";
+	if (options->destination != NULL &&
+	    strchr(options->destination, '@') != NULL)
+		return "takes the user from the FTP client; the destination "
+		       "must be a host without \"user@\"";
+	for (size_t i = 0; i < ssh->n; i++)
+		if (strcmp(ssh->texts[i], "-l") == 0)
+			return "takes the user from the FTP client, not from "
+			       "-l";
+	if (options->sftp.login_file != NULL)
+		return "and --login-file are two ways to check a login";
+	if (options->links > 1)
+		return "opens an SSH connection for each login, so --links "
+		       "has no use";
+	if (options->on_demand)
+		return "connects when a client logs in, so --on-demand has "
+		       "no use";
+	return NULL;
+}
+
+static int
+options_check_ssh_login(struct options *options)
+{
+	const char *conflict;
+
+	if (!options->login.ssh && options->login.hosts.n > 0)
+		return option_refuse(options->why, sizeof(options->why),
+		    "--login-hosts says to which hosts FTP clients may log "
+		    "in; it needs --login ssh");
+	conflict = options->login.ssh ? options_login_conflict(options) : NULL;
+	if (conflict != NULL)
+		return option_refuse(options->why, sizeof(options->why),
+		    "--login ssh %s", conflict);
+	return 0;
+}
+
+/* Checks a tunnel that captures connections. */
+static int
+check_capture(struct options *options)
+{
+	char *why = options->why;
+	size_t size = sizeof(options->why);
+
+	if (options->capture == OPTIONS_CAPTURE_NOT)
+		return 0;
+	if (options->client_address.family != AF_UNSPEC)
+		return option_refuse(why, size,
+		    "\"capture\" announces the address that the client has "
+		    "connected to; \"client-address\" cannot be used with it");
+	if (options->capture == OPTIONS_CAPTURE_REDIRECT &&
+	    options->client_ports_low == 0)
+		return option_refuse(why, size,
+		    "\"capture = redirect\" needs \"client-ports\": data "
+		    "connections to these ports are redirected, too");
 	return 0;
 }
 
@@ -109,7 +179,8 @@ options_check(struct options *options)
 		return option_refuse(why, size,
 		    "--on-demand needs clients that wait for the SSH "
 		    "connection, but with --link-wait 0 no client waits");
-	if (options_check_logins(options) != 0)
+	if (options_check_ssh_login(options) != 0 ||
+	    options_check_logins(options) != 0 || check_capture(options) != 0)
 		return -EINVAL;
 	if (options->n_forwards == 0)
 		return option_take(options, option_find("L"),
@@ -146,6 +217,7 @@ options_free(struct options *options)
 		&options->deny,
 		&options->allow_path,
 		&options->deny_path,
+		&options->login.hosts,
 	};
 
 	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {

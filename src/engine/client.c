@@ -449,7 +449,7 @@ admit(struct engine *engine)
 	struct exchange *exchange;
 	struct data *data;
 
-	if (engine->tls == TLS_REQUESTED ||
+	if (engine->tls == TLS_REQUESTED || greeting_is_hidden(engine) ||
 	    engine->n_exchanges >= LIMIT_PENDING || exchange_waits(engine))
 		return ADMITS_NONE;
 	TAILQ_FOREACH (exchange, &engine->exchanges, link) {
@@ -539,6 +539,12 @@ engine_step_client(struct engine *engine)
 		return skip_long_line(engine, result, len);
 	if (result == LINE_MORE)
 		return drop_half_line(engine, len);
+	if (engine->greeting.is_reply) {
+		/* The client has got the reply to this line. */
+		engine->greeting.is_reply = false;
+		line_reader_consume(input, len);
+		return STEP_DONE;
+	}
 	if (cwd_await(engine, line, len) == STEP_WAIT) {
 		engine->client_waits = true;
 		/* When out of memory, the PWD was not sent. */

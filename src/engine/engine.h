@@ -102,6 +102,13 @@ struct engine_config {
 	 * impossible after the client has closed them: so the client gets the
 	 * 1xx of an upload only when its connection has come. */
 	bool looks_up;
+	/*
+	 * The client has got a greeting from the owner.  Its first line is the
+	 * USER with which it has answered that.  So its lines wait for the
+	 * server's greeting.  A 2xx of the server is dropped.  Any other
+	 * greeting is the reply to that USER, which the server does not get.
+	 */
+	bool greeted;
 	/* How many lines of the client are taken until engine_grant(); 0: no
 	 * limit. */
 	unsigned max_lines;
@@ -151,6 +158,9 @@ enum engine_action_type {
 			      * peer's end, also if the other end does not
 			      * take them: some servers see an ABOR only
 			      * then */
+	ENGINE_DATA_ENDING,  /* tell peer's end that it has all bytes that come:
+			      * DATA_SHUT follows unless the file is cut.
+			      * Only with stores_whole */
 	ENGINE_DATA_SHUT,    /* half-close peer's end after all relayed bytes */
 	ENGINE_DATA_DROP,    /* close peer's end and discard what is queued for
 			      * it */

@@ -16,7 +16,7 @@ exchange_skip_local(struct engine *engine, struct exchange *exchange)
 
 static const struct exchange_ops types[] = {
 	/* clang-format off */
-	[EXCHANGE_GREETING] = { .party = PARTY_SERVER },
+	[EXCHANGE_GREETING] = { .party = PARTY_SERVER, .begin = greeting_begin },
 	[EXCHANGE_LOCAL] = { .party = PARTY_LOCAL, .skip = exchange_skip_local },
 
 	[EXCHANGE_COMMAND] = { .party = PARTY_CLIENT },

@@ -178,6 +178,7 @@ end_op transfer_end_reply;
 skip_op transfer_skip;
 
 begin_op effect_begin, effect_begin_epsv_all;
+begin_op greeting_begin;
 end_op effect_auth, effect_epsv_all, effect_quit, effect_rest, effect_setting,
     effect_void;
 skip_op effect_skip_auth;

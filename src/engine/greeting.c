@@ -14,15 +14,23 @@
 #include "engine/priv.h"
 #include "ftp/greeting.h"
 
-/* Has no reply begun yet? */
+/* Is the greeting not complete yet? */
 static bool
-greeting_is_awaited(const struct engine *engine)
+is_incomplete(const struct engine *engine)
 {
 	const struct exchange *first = TAILQ_FIRST(&engine->exchanges);
 
 	return first != NULL && first->type == EXCHANGE_GREETING &&
-	    !exchange_has_begun(first) && engine_open_code(engine) == 0 &&
 	    engine->tls != TLS_ACTIVE;
+}
+
+/* Has no reply begun yet? */
+static bool
+greeting_is_awaited(const struct engine *engine)
+{
+	return is_incomplete(engine) &&
+	    !exchange_has_begun(TAILQ_FIRST(&engine->exchanges)) &&
+	    engine_open_code(engine) == 0;
 }
 
 /* Has the client sent a command before the greeting?  The server may then
@@ -97,10 +105,31 @@ engine_greeting_late(struct engine *engine, bool silent)
 		    "TLS at once (implicit TLS)");
 }
 
+bool
+greeting_is_hidden(const struct engine *engine)
+{
+	return engine->config.greeted && is_incomplete(engine);
+}
+
+enum step
+greeting_begin(struct engine *engine, struct exchange *exchange, unsigned code,
+    const uint8_t *line, size_t len)
+{
+	if (!engine->config.greeted)
+		return STEP_DONE;
+	if (code < 300)
+		engine->reply.how = DROP;
+	else
+		engine->greeting.is_reply = true;
+	return STEP_DONE;
+}
+
 void
 greeting_server_ended(struct engine *engine)
 {
-	if (greeting_is_awaited(engine) && !engine->peers[ENGINE_SERVER].lost)
+	if ((greeting_is_awaited(engine) ||
+		(greeting_is_hidden(engine) && reply_is_dropped(engine))) &&
+	    !engine->peers[ENGINE_SERVER].lost)
 		refuse_server(engine,
 		    "closed the connection before its greeting was complete");
 }

@@ -166,6 +166,8 @@ struct greeting {
 	char said[GREETING_QUOTE_MAX];
 	unsigned lines;
 	size_t bytes;
+	bool is_reply; /* engine_config.greeted: it was the reply to the
+			* client's next line */
 };
 
 /* Why a command is refused by a policy. */
@@ -368,9 +370,12 @@ void hostport_check(struct engine *engine, unsigned code, const uint8_t *line,
  * true if it has ended the session: this is no FTP server, or there were too
  * many such lines. */
 bool greeting_examine(struct engine *engine, const uint8_t *line, size_t len);
-/* The server has sent EOF.  If it has sent no greeting, ends the session with
- * that reason. */
+/* The server has sent EOF.  If it has sent no greeting, or the client has not
+ * got one that is incomplete, ends the session with that reason. */
 void greeting_server_ended(struct engine *engine);
+/* Must the client not see the server's greeting, which is still incomplete?
+ * (engine_config.greeted) */
+bool greeting_is_hidden(const struct engine *engine);
 
 /* engine/server.c: the final reply to a command has passed: applies its effects
  * and removes the exchange. */

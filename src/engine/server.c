@@ -147,8 +147,9 @@ take_line(struct engine *engine, const uint8_t *line, size_t len)
 	if (place == REPLY_STRAY) {
 		if (greeting_examine(engine, line, len))
 			return STEP_DONE;
-		engine->reply.how = PASS;
-		hostport_pass(engine, 0, line, len);
+		engine->reply.how = greeting_is_hidden(engine) ? DROP : PASS;
+		if (!reply_is_dropped(engine))
+			hostport_pass(engine, 0, line, len);
 		return STEP_DONE;
 	}
 	/* While a listener is being made, the first line was handled before. */

@@ -74,6 +74,15 @@ upload_wait_ms(const struct engine *engine, const struct data *data)
 	return ms > least ? ms : least;
 }
 
+/* Meanwhile a server that stores a file when it is whole can finish writing. */
+static void
+data_wait_for_client(struct engine *engine, struct data *data)
+{
+	if (engine->config.stores_whole && data_transfer(engine, data) != NULL)
+		data_act(engine, data, ENGINE_DATA_ENDING, ENGINE_SERVER);
+	data_set_timer(engine, data, WAIT_UPLOAD_EOF);
+}
+
 void
 upload_end(struct engine *engine, struct data *data, bool waited)
 {
@@ -99,7 +108,7 @@ upload_end(struct engine *engine, struct data *data, bool waited)
 	else if (waited)
 		data_shut(engine, data, ENGINE_SERVER);
 	else
-		data_set_timer(engine, data, WAIT_UPLOAD_EOF);
+		data_wait_for_client(engine, data);
 }
 
 /* If the client is lost, client_gone() cuts the upload. */

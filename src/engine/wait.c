@@ -46,7 +46,12 @@ abort_expires(struct engine *engine, struct data *data)
 
 	data_set_cut(data, "the client aborted");
 	if (transfer != NULL && exchange_is_upload(transfer)) {
-		data_shut(engine, data, ENGINE_SERVER);
+		/* A clean end would be that of the file. */
+		if (engine->config.stores_whole)
+			data_act(engine, data, ENGINE_DATA_RESET,
+			    ENGINE_SERVER);
+		else
+			data_shut(engine, data, ENGINE_SERVER);
 		return;
 	}
 	data_act(engine, data, ENGINE_DATA_DROP, ENGINE_SERVER);

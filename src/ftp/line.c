@@ -61,6 +61,10 @@ void
 line_reader_consume(struct line_reader *reader, size_t len)
 {
 	assert(len <= buf_len(&reader->input));
+	/* It may have been a password. */
+	if (len > 0)
+		explicit_bzero((void *)(uintptr_t)buf_bytes(&reader->input),
+		    len);
 	buf_consume(&reader->input, len);
 	reader->scanned = reader->scanned > len ? reader->scanned - len : 0;
 }

@@ -44,7 +44,7 @@ enum line_result line_reader_peek(struct line_reader *reader,
     const uint8_t **ret, size_t *ret_len);
 
 /* Removes the first len bytes, at most the length that line_reader_peek() has
- * returned. */
+ * returned, and overwrites them: they may be a password. */
 void line_reader_consume(struct line_reader *reader, size_t len);
 
 /* The number of bytes in the reader. */

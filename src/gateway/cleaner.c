@@ -3,6 +3,7 @@
  * the next one temporary files are removed, and an old file that has only its
  * backup name gets its own back.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -290,9 +291,12 @@ left_over_advice(const struct left_over *left)
 }
 
 void
-cleaner_add(struct gateway_side *side, const char *path, const char *target)
+cleaner_add(struct gateway_side *side, const char *path, const char *target,
+    const char *who)
 {
-	struct left_over *left = left_over_new(path, target);
+	struct left_over *left =
+	    who == NULL ? left_over_new(path, target) : NULL;
+	char advice[LOG_ESCAPED_MAX];
 
 	if (left == NULL || side->n_left_over >= LIMIT_LEFT_OVER) {
 		const struct left_over lost = {
@@ -301,8 +305,10 @@ cleaner_add(struct gateway_side *side, const char *path, const char *target)
 		};
 
 		left_over_free(left);
-		cleaner_log(side, LOG_LEVEL_WARN, &lost,
-		    left_over_advice(&lost));
+		snprintf(advice, sizeof(advice), "%s%s%s%s",
+		    left_over_advice(&lost), who != NULL ? " (login of " : "",
+		    who != NULL ? who : "", who != NULL ? ")" : "");
+		cleaner_log(side, LOG_LEVEL_WARN, &lost, advice);
 		return;
 	}
 	STAILQ_INSERT_TAIL(&side->left_over, left, entry);

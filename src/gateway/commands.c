@@ -36,7 +36,7 @@ struct command_entry {
 
 static const struct command_entry entries[] = {
 	{ "USER", login_user, COMMAND_ANY_TIME | COMMAND_NEEDS_ARGUMENT },
-	{ "PASS", login_pass, COMMAND_ANY_TIME },
+	{ "PASS", login_pass, COMMAND_ANY_TIME | COMMAND_TAKES_NAME },
 	{ "ACCT", commands_acct, COMMAND_ANY_TIME },
 	{ "REIN", login_rein, COMMAND_ANY_TIME },
 	{ "QUIT", commands_quit, COMMAND_ANY_TIME },
@@ -198,10 +198,13 @@ commands_run(struct gateway *gateway, const uint8_t *line, size_t len)
 	if (argument == NULL)
 		gateway_finish(gateway, "451 Out of memory.");
 	else if (strlen(argument) != command.arg_len)
-		gateway_finish(gateway, "501 There is a NUL in the command.");
+		gateway_finish(gateway, "%u There is a NUL in the command.",
+		    command.verb == VERB_PASS ? 530 : 501);
 	else
 		commands_run_entry(gateway, entry, argument,
 		    commands_read_telnet(argument, command.arg_len));
+	if (argument != NULL) /* it may be a password */
+		explicit_bzero(argument, command.arg_len);
 	free(argument);
 	if (entry == NULL || (entry->flags & COMMAND_KEEPS_REST) == 0)
 		gateway->restart = 0;
@@ -209,21 +212,6 @@ commands_run(struct gateway *gateway, const uint8_t *line, size_t len)
 	if (entry != NULL && (entry->flags & COMMAND_TRANSFERS) != 0 &&
 	    !gateway->busy)
 		gateway_data_reset_it(gateway);
-}
-
-bool
-commands_run_at_once(struct gateway *gateway, const uint8_t *line, size_t len)
-{
-	const struct task *task = gateway->task;
-	struct command command;
-
-	command_parse(line, len, &command);
-	if (task == NULL || command.verb != VERB_ABOR ||
-	    (task->ops->is_ending != NULL && task->ops->is_ending(task)))
-		return false;
-	gateway->task->ops->stop(gateway->task, TASK_ABORTED);
-	gateway_reply(gateway, "226 The transfer was aborted.");
-	return true;
 }
 
 /* ---- login ---- */
@@ -447,8 +435,11 @@ commands_feat(struct gateway *gateway, const char *argument, size_t len)
 	    " TVFS\r\n"
 	    " UTF8\r\n"
 	    "211 End",
-	    sftp_can(gateway->channels[0].sftp, SFTP_STATVFS) ? " AVBL\r\n" :
-								"",
+	    /* Before the login, that may not be known. */
+	    gateway->home != NULL &&
+		    sftp_can(gateway->channels[0].sftp, SFTP_STATVFS) ?
+		" AVBL\r\n" :
+		"",
 	    list_write_facts(LIST_ALL_FACTS, gateway->facts, true, facts));
 }
 

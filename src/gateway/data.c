@@ -13,7 +13,8 @@ gateway_data_end_it(struct gateway *gateway)
 	else if (gateway->data == DATA_LISTENING)
 		gateway->handler->data_reset(gateway->ctx);
 	gateway->data = DATA_NONE;
-	gateway->data_eof = gateway->data_reading = false;
+	gateway->data_ending = gateway->data_eof = false;
+	gateway->data_reading = false;
 }
 
 void
@@ -22,7 +23,8 @@ gateway_data_reset_it(struct gateway *gateway)
 	if (gateway->data != DATA_NONE)
 		gateway->handler->data_reset(gateway->ctx);
 	gateway->data = DATA_NONE;
-	gateway->data_eof = gateway->data_reading = false;
+	gateway->data_ending = gateway->data_eof = false;
+	gateway->data_reading = false;
 }
 
 void
@@ -61,9 +63,18 @@ gateway_data_bytes(struct gateway *gateway, const struct iovec *pieces,
 }
 
 void
+gateway_data_ending(struct gateway *gateway)
+{
+	gateway->data_ending = true;
+	if (gateway->task != NULL && gateway->task->ops->ending != NULL)
+		gateway->task->ops->ending(gateway->task);
+	gateway_pump(gateway);
+}
+
+void
 gateway_data_eof(struct gateway *gateway)
 {
-	gateway->data_eof = true;
+	gateway->data_ending = gateway->data_eof = true;
 	if (gateway->task != NULL && gateway->task->ops->eof != NULL)
 		gateway->task->ops->eof(gateway->task);
 	gateway_pump(gateway);
@@ -81,7 +92,8 @@ void
 gateway_data_lost(struct gateway *gateway)
 {
 	gateway->data = DATA_NONE;
-	gateway->data_eof = gateway->data_reading = false;
+	gateway->data_ending = gateway->data_eof = false;
+	gateway->data_reading = false;
 	if (gateway->task != NULL)
 		gateway->task->ops->stop(gateway->task, TASK_DATA_LOST);
 	gateway_pump(gateway);

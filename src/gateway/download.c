@@ -8,8 +8,15 @@
  * come.  The file ends where a READ says so (draft-ietf-secsh-filexfer-02
  * section 6.4); or, to save a round trip, at the size that FSTAT said, if a
  * READ ended just there or another one found nothing behind it.
+ *
+ * A server that has used the same handle for the last two files, as OpenSSH's
+ * does, will probably use it for the next one: then FSTAT and the first READs
+ * are sent together with OPEN, which saves a round trip.  If the handle is
+ * another one, or a READ fails, their replies are dropped, and they are sent
+ * again.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +48,8 @@ struct download {
 	struct task task;
 	char *path;
 	struct sftp_string handle; /* heap; len 0: not yet */
+	bool open;		   /* and the server has said that handle */
+	bool early;		   /* requests were sent before it has */
 	TAILQ_HEAD(, download_read) reads;
 	size_t n_reads;		   /* in reads; what waits is memory */
 	unsigned window;	   /* how many of them may be sent */
@@ -61,6 +70,27 @@ static void download_pump(struct download *download);
 
 /* ---- the end ---- */
 
+/* Nobody wants the replies to FSTAT and READs any more; there is no handle. */
+static void
+download_take_back(struct download *download)
+{
+	struct sftp *sftp = download->task.gateway->channels[0].sftp;
+	struct download_read *read;
+
+	sftp_forget(sftp, &download->handle);
+	while ((read = TAILQ_FIRST(&download->reads)) != NULL) {
+		TAILQ_REMOVE(&download->reads, read, entry);
+		sftp_forget(sftp, read);
+		free(read->data);
+		free(read);
+	}
+	free((void *)(uintptr_t)download->handle.bytes);
+	download->handle = (struct sftp_string) { 0 };
+	download->n_reads = 0;
+	download->next = download->got;
+	download->probed = download->ended = false;
+}
+
 static void
 download_free(struct task *task)
 {
@@ -70,20 +100,13 @@ download_free(struct task *task)
 		.op = SFTP_CLOSE,
 		.name = download->handle,
 	};
-	struct download_read *read;
 
-	if (download->handle.len > 0)
+	if (download->open)
 		gateway_request_only(gateway, &close);
-	while ((read = TAILQ_FIRST(&download->reads)) != NULL) {
-		TAILQ_REMOVE(&download->reads, read, entry);
-		sftp_forget(gateway->channels[0].sftp, read);
-		free(read->data);
-		free(read);
-	}
+	download_take_back(download);
 	gateway_channel_read_it(gateway, true);
 	free(download->digest);
 	free(download->path);
-	free((void *)(uintptr_t)download->handle.bytes);
 	free(download);
 }
 
@@ -97,10 +120,7 @@ download_stop(struct task *task, enum task_stop why)
 		return;
 	gateway_data_reset_it(gateway);
 	task_end(gateway);
-	gateway_finish(gateway, "426 %s.",
-	    why == TASK_ABORTED	      ? "The transfer was aborted" :
-		why == TASK_DATA_LOST ? "The data connection was lost" :
-					"The connection was lost");
+	gateway_finish(gateway, "426 %s.", task_stop_text(why));
 }
 
 /* It cannot go on: code and text are for the client. */
@@ -108,11 +128,13 @@ static void
 download_fail(struct download *download, unsigned code, const char *text)
 {
 	struct gateway *gateway = download->task.gateway;
+	bool hashes = download->digest != NULL;
 
-	if (download->digest == NULL)
-		gateway_data_reset_it(gateway);
 	task_end(gateway);
 	gateway_finish(gateway, "%u %s.", code, text);
+	/* Behind the reply: before it, a reset is a cut transfer. */
+	if (!hashes)
+		gateway_data_reset_it(gateway);
 }
 
 static void
@@ -207,6 +229,8 @@ download_pass(struct download *download, const uint8_t *bytes, size_t len)
 }
 
 static void download_on_read(void *ctx, struct sftp_reply *reply);
+static void download_request(struct download *download,
+    const struct sftp_string *handle);
 
 /* Sends a READ, whose place is in front of another one; NULL: at the end. */
 static bool
@@ -319,12 +343,27 @@ download_keep(struct download *download, struct download_read *read,
 	    read->len - (uint32_t)data->len);
 }
 
+/* What was sent early may have come too early. */
+static void
+download_again(struct download *download)
+{
+	struct gateway *gateway = download->task.gateway;
+
+	download->early = gateway->handle_stays = false;
+	download_take_back(download);
+	download_request(download, &gateway->last_handle);
+}
+
 static void
 download_on_read(void *ctx, struct sftp_reply *reply)
 {
 	struct download_read *read = ctx;
 	struct download *download = read->download;
 
+	if (!download->open) {
+		download_take_back(download);
+		return;
+	}
 	if (download->window < download->task.gateway->config->requests)
 		download->window++;
 	if (reply->type == SFTP_REPLY_DATA) {
@@ -333,6 +372,9 @@ download_on_read(void *ctx, struct sftp_reply *reply)
 	} else if (reply->status == SFTP_EOF) {
 		read->state = READ_EOF;
 		download->ended = true;
+	} else if (download->early) {
+		download_again(download);
+		return;
 	} else {
 		download_refused(download, STATUS_OF_READ, reply);
 		return;
@@ -370,9 +412,10 @@ static void
 download_begin(struct download *download)
 {
 	struct gateway *gateway = download->task.gateway;
+	bool again = download->begun;
 
 	download->begun = true;
-	if (download->digest != NULL)
+	if (again || download->digest != NULL)
 		return;
 	if (download->size_known)
 		gateway_reply(gateway,
@@ -390,9 +433,14 @@ download_begin(struct download *download)
 static void
 download_on_fstat(void *ctx, struct sftp_reply *reply)
 {
-	struct download *download = ctx;
+	struct download *download = (struct download *)(void *)((char *)ctx -
+	    offsetof(struct download, handle));
 	const struct sftp_attrs *attrs = &reply->attrs;
 
+	if (!download->open) {
+		download_take_back(download);
+		return;
+	}
 	if (reply->type == SFTP_REPLY_ATTRS) {
 		if ((attrs->has & SFTP_ATTR_MODE) != 0 &&
 		    S_ISDIR(attrs->mode)) {
@@ -418,28 +466,57 @@ download_on_fstat(void *ctx, struct sftp_reply *reply)
 	download_deliver(download);
 }
 
+/* Sends the first requests about the file, whose handle is copied. */
+static void
+download_request(struct download *download, const struct sftp_string *handle)
+{
+	struct sftp_request request = { .op = SFTP_FSTAT };
+
+	download->handle = sftp_string_copy(handle);
+	request.name = download->handle;
+	if (download->handle.bytes != NULL &&
+	    sftp_send(download->task.gateway->channels[0].sftp, &request, NULL,
+		0, download_on_fstat, &download->handle) == 0)
+		download_pump(download);
+	else
+		download_fail(download, 451, "Out of memory");
+}
+
+static bool
+download_is_same(const struct sftp_string *one, const struct sftp_string *other)
+{
+	return one->len == other->len && one->len > 0 &&
+	    memcmp(one->bytes, other->bytes, one->len) == 0;
+}
+
+/* Keeps the handle for the next download. */
+static void
+download_note_handle(struct gateway *gateway, const struct sftp_string *handle)
+{
+	gateway->handle_stays = download_is_same(&gateway->last_handle, handle);
+	if (gateway->handle_stays)
+		return;
+	free((void *)(uintptr_t)gateway->last_handle.bytes);
+	gateway->last_handle = sftp_string_copy(handle);
+	if (gateway->last_handle.bytes == NULL)
+		gateway->last_handle.len = 0;
+}
+
 static void
 download_on_open(void *ctx, struct sftp_reply *reply)
 {
 	struct download *download = ctx;
-	struct gateway *gateway = download->task.gateway;
-	struct sftp_request request = { .op = SFTP_FSTAT };
 
 	if (reply->type != SFTP_REPLY_HANDLE) {
 		download_refused(download, STATUS_OF_FILE, reply);
 		return;
 	}
-	download->handle = sftp_string_copy(&reply->string);
-	if (download->handle.bytes == NULL) {
-		download_fail(download, 451, "Out of memory");
+	download_note_handle(download->task.gateway, &reply->string);
+	download->open = true;
+	if (download_is_same(&download->handle, &reply->string))
 		return;
-	}
-	request.name = download->handle;
-	if (sftp_send(gateway->channels[0].sftp, &request, NULL, 0,
-		download_on_fstat, download) == 0)
-		download_pump(download);
-	else
-		download_fail(download, 451, "Out of memory");
+	download_take_back(download);
+	download_request(download, &reply->string);
 }
 
 static void
@@ -481,7 +558,7 @@ download_start(struct gateway *gateway, const char *argument, size_t len,
 		sha256_init(download->digest);
 	TAILQ_INIT(&download->reads);
 	download->path = path;
-	download->window = 2;
+	download->window = gateway->config->requests > 1 ? 2 : 1;
 	download->start = hash ? 0 : gateway->restart;
 	download->next = download->got = download->start;
 	download->convert = !hash && gateway_converts(gateway);
@@ -491,6 +568,10 @@ download_start(struct gateway *gateway, const char *argument, size_t len,
 	task_begin(gateway, &download->task, &ops);
 	if (!gateway_request(gateway, &request, download_on_open, download))
 		task_end(gateway);
+	else if (gateway->handle_stays) {
+		download->early = true;
+		download_request(download, &gateway->last_handle);
+	}
 }
 
 void

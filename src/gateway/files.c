@@ -42,6 +42,20 @@ files_request(struct gateway *gateway, enum sftp_op op, sftp_reply_cb *done)
 	return gateway_request(gateway, &request, done, gateway);
 }
 
+/* Sets attributes of that file; done gets NULL if --no-setstat forbids it. */
+static void
+files_set(struct gateway *gateway, const char *name,
+    const struct sftp_attrs *attrs, sftp_reply_cb *done)
+{
+	if (!files_take(gateway, name, strlen(name)))
+		return;
+	gateway->simple.attrs = *attrs;
+	if (gateway->config->no_setstat)
+		done(gateway, NULL);
+	else
+		files_request(gateway, SFTP_SETSTAT, done);
+}
+
 static bool
 files_is_directory(const struct sftp_attrs *attrs)
 {
@@ -293,26 +307,19 @@ files_on_mfmt(void *ctx, struct sftp_reply *reply)
 }
 
 static void
-files_set_time(struct gateway *gateway, int64_t time, const char *argument,
-    size_t len)
+files_set_time(struct gateway *gateway, int64_t time, const char *name)
 {
-	if (!files_take(gateway, argument, len))
-		return;
-	if (time < 0 || time > UINT32_MAX) {
-		gateway_finish(gateway,
-		    "501 SFTP has only times from 1970 to "
-		    "2106.");
-		return;
-	}
-	gateway->simple.attrs = (struct sftp_attrs) {
+	const struct sftp_attrs attrs = {
 		.has = SFTP_ATTR_TIMES,
 		.atime = (uint32_t)time,
 		.mtime = (uint32_t)time,
 	};
-	if (gateway->config->no_setstat)
-		files_on_mfmt(gateway, NULL);
+
+	if (time < 0 || time > UINT32_MAX)
+		gateway_finish(gateway,
+		    "501 SFTP has only times from 1970 to 2106.");
 	else
-		files_request(gateway, SFTP_SETSTAT, files_on_mfmt);
+		files_set(gateway, name, &attrs, files_on_mfmt);
 }
 
 /* Reads "20261130093700 NAME"; returns NAME, or NULL. */
@@ -338,7 +345,7 @@ files_mfmt(struct gateway *gateway, const char *argument, size_t len)
 		    "501 MFMT needs a time, as in "
 		    "20261130093700, and a name.");
 	else
-		files_set_time(gateway, time, name, strlen(name));
+		files_set_time(gateway, time, name);
 }
 
 /* Some clients set a time with "MDTM TIME NAME". */
@@ -348,10 +355,11 @@ files_mdtm(struct gateway *gateway, const char *argument, size_t len)
 	int64_t time;
 	const char *name = files_time_and_name(argument, &time);
 
+	gateway->changes = name != NULL;
 	if (name != NULL && gateway->read_only)
 		gateway_refuse_change(gateway);
 	else if (name != NULL)
-		files_set_time(gateway, time, name, strlen(name));
+		files_set_time(gateway, time, name);
 	else if (files_take(gateway, argument, len))
 		files_request(gateway, SFTP_STAT, files_on_mdtm);
 }
@@ -396,7 +404,10 @@ files_on_chmod(void *ctx, struct sftp_reply *reply)
 {
 	struct gateway *gateway = ctx;
 
-	if (gateway_ok(reply))
+	if (reply == NULL)
+		gateway_finish(gateway,
+		    "550 culvert was told not to set modes (--no-setstat).");
+	else if (gateway_ok(reply))
 		gateway_finish(gateway, "200 The mode was changed.");
 	else
 		gateway_refuse(gateway, STATUS_OF_FILE, reply);
@@ -408,26 +419,17 @@ files_chmod(struct gateway *gateway, const char *argument, size_t len)
 	char *end;
 	unsigned long mode = strtoul(argument, &end, 8);
 	const char *name = *end == ' ' ? end + 1 : end;
-
-	if (argument[0] < '0' || argument[0] > '7' || *end != ' ' ||
-	    *name == '\0' || mode > 07777) {
-		gateway_finish(gateway,
-		    "501 SITE CHMOD needs an octal mode "
-		    "and a name.");
-		return;
-	}
-	if (!files_take(gateway, name, strlen(name)))
-		return;
-	gateway->simple.attrs = (struct sftp_attrs) {
+	const struct sftp_attrs attrs = {
 		.has = SFTP_ATTR_MODE,
 		.mode = (uint32_t)mode,
 	};
-	if (gateway->config->no_setstat)
+
+	if (argument[0] < '0' || argument[0] > '7' || *end != ' ' ||
+	    *name == '\0' || mode > 07777)
 		gateway_finish(gateway,
-		    "550 culvert was told not to set modes "
-		    "(--no-setstat).");
+		    "501 SITE CHMOD needs an octal mode and a name.");
 	else
-		files_request(gateway, SFTP_SETSTAT, files_on_chmod);
+		files_set(gateway, name, &attrs, files_on_chmod);
 }
 
 /* ---- AVBL ---- */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ftp/command.h"
 #include "gateway/priv.h"
 
 /* ---- replies ---- */
@@ -85,7 +86,7 @@ gateway_give_up(struct gateway *gateway, const char *why)
 	spare_drop(gateway);
 	gateway->state = GATEWAY_OVER;
 	gateway->busy = true;
-	gateway->handler->fail(gateway->ctx, why);
+	gateway->handler->fail(gateway->ctx, gateway->home != NULL, why);
 }
 
 void
@@ -116,12 +117,6 @@ gateway_is_lost(const struct sftp_reply *reply)
 	return reply->type == SFTP_REPLY_STATUS &&
 	    (reply->status == SFTP_CONNECTION_LOST ||
 		reply->status == SFTP_NO_CONNECTION);
-}
-
-struct sftp_string
-sftp_string_of(const char *text)
-{
-	return (struct sftp_string) { (const uint8_t *)text, strlen(text) };
 }
 
 struct sftp_string
@@ -209,6 +204,51 @@ task_end(struct gateway *gateway)
 
 /* ---- the session's commands ---- */
 
+/* Looks at the new lines of the client for ABOR. */
+static void
+gateway_look_for_abort(struct gateway *gateway)
+{
+	const uint8_t *line, *end;
+	struct command command;
+	size_t len;
+
+	while (gateway->looked_at < line_reader_len(&gateway->input)) {
+		line = line_reader_behind(&gateway->input, gateway->looked_at,
+		    &len);
+		end = memchr(line, '\n', len);
+		if (end == NULL)
+			return;
+		len = (size_t)(end - line) + 1;
+		command_parse(line, line_text_len(line, len), &command);
+		gateway->looked_at += len;
+		if (command.verb == VERB_ABOR)
+			gateway->abort_end = gateway->looked_at;
+	}
+}
+
+static void
+gateway_consume(struct gateway *gateway, size_t len)
+{
+	line_reader_consume(&gateway->input, len);
+	gateway->looked_at -= len;
+	gateway->abort_end -=
+	    len < gateway->abort_end ? len : gateway->abort_end;
+}
+
+/* Stops the running task if ABOR has come, also behind other commands; these
+ * and ABOR are then answered in their order.  False: the command goes on. */
+static bool
+gateway_abort(struct gateway *gateway)
+{
+	struct task *task = gateway->task;
+
+	if (gateway->abort_end == 0 || task == NULL ||
+	    (task->ops->is_ending != NULL && task->ops->is_ending(task)))
+		return false;
+	task->ops->stop(task, TASK_ABORTED);
+	return !gateway->busy;
+}
+
 void
 gateway_pump(struct gateway *gateway)
 {
@@ -227,12 +267,11 @@ gateway_pump(struct gateway *gateway)
 		}
 		if (result == LINE_MORE)
 			break;
-		if (!gateway->busy)
-			commands_run(gateway, line, line_text_len(line, len));
-		else if (!commands_run_at_once(gateway, line,
-			     line_text_len(line, len)))
+		if (gateway->busy && !gateway_abort(gateway))
 			break;
-		line_reader_consume(&gateway->input, len);
+		gateway->idle_s = 0;
+		commands_run(gateway, line, line_text_len(line, len));
+		gateway_consume(gateway, len);
 	}
 	gateway->pumping = false;
 }
@@ -260,6 +299,8 @@ gateway_control(struct gateway *gateway, const void *bytes, size_t len)
 		return;
 	if (line_reader_feed(&gateway->input, bytes, len) != 0)
 		gateway_give_up(gateway, "too many commands at a time");
+	else
+		gateway_look_for_abort(gateway);
 	gateway_pump(gateway);
 }
 
@@ -290,34 +331,9 @@ gateway_channel_on_send(void *ctx, const struct iovec *pieces, size_t n)
 	    pieces, n);
 }
 
-static void
-gateway_on_home(void *ctx, struct sftp_reply *reply)
+void
+gateway_greet(struct gateway *gateway)
 {
-	struct gateway *gateway = ctx;
-	struct sftp_name name;
-
-	if (gateway->state != GATEWAY_CONNECTING)
-		return;
-	if (reply->type != SFTP_REPLY_NAME ||
-	    sftp_next_name(reply, &name) != 1) {
-		char text[STATUS_TEXT_MAX], why[STATUS_TEXT_MAX + 100];
-
-		(void)status_to_ftp(STATUS_OF_FILE, reply, text);
-		snprintf(why, sizeof(why),
-		    "the SFTP server has no directory %s: %s",
-		    *gateway->config->directory != '\0' ?
-			gateway->config->directory :
-			".",
-		    text);
-		gateway_give_up(gateway, why);
-		return;
-	}
-	gateway->home = names_home(&name.name);
-	gateway->cwd = gateway->home != NULL ? strdup(gateway->home) : NULL;
-	if (gateway->cwd == NULL) {
-		gateway_give_up(gateway, "out of memory");
-		return;
-	}
 	gateway->state = GATEWAY_OPEN;
 	gateway_reply(gateway, "220 culvert: the files of %s, by SFTP.",
 	    gateway->config->name);
@@ -328,11 +344,6 @@ gateway_channel_on_ready(void *ctx)
 {
 	struct gateway_channel *channel = ctx;
 	struct gateway *gateway = channel->gateway;
-	const char *directory = gateway->config->directory;
-	const struct sftp_request home = {
-		.op = SFTP_REALPATH,
-		.name = sftp_string_of(*directory != '\0' ? directory : "."),
-	};
 
 	channel->state = CHANNEL_READY;
 	if (channel->number > 0) {
@@ -340,9 +351,8 @@ gateway_channel_on_ready(void *ctx)
 		    gateway->task->ops->channel_ready != NULL)
 			gateway->task->ops->channel_ready(gateway->task,
 			    channel->number);
-	} else if (sftp_send(channel->sftp, &home, NULL, 0, gateway_on_home,
-		       gateway) != 0) {
-		gateway_give_up(gateway, "out of memory");
+	} else {
+		login_find_home(gateway);
 	}
 }
 
@@ -408,6 +418,14 @@ gateway_channel_drained(struct gateway *gateway, unsigned number)
 }
 
 void
+gateway_yield(struct gateway *gateway)
+{
+	if (gateway->task != NULL && gateway->task->ops->yield != NULL)
+		gateway->task->ops->yield(gateway->task);
+	gateway_pump(gateway);
+}
+
+void
 gateway_channel_failed(struct gateway *gateway, unsigned number,
     const char *why)
 {
@@ -440,11 +458,26 @@ gateway_keep_alive(struct gateway *gateway)
 		.name = { (const uint8_t *)".", 1 },
 	};
 
-	if (gateway->state != GATEWAY_OPEN ||
+	if (gateway->state != GATEWAY_OPEN || gateway->home == NULL ||
 	    ++gateway->quiet_s < LIMIT_SFTP_QUIET_S)
 		return;
 	gateway->quiet_s = 0;
 	gateway_request_only(gateway, &request);
+}
+
+/* A command that runs keeps a session from being idle, however long it takes.
+ * Before the login, the owner has other limits. */
+static void
+gateway_look_idle(struct gateway *gateway)
+{
+	unsigned most = gateway->config->idle_s;
+
+	if (most == 0 || gateway->state != GATEWAY_OPEN || gateway->busy ||
+	    !gateway->logged_in || ++gateway->idle_s <= most)
+		return;
+	gateway_reply(gateway, "421 No command has come for %u s.", most);
+	spare_drop(gateway);
+	gateway_close(gateway);
 }
 
 bool
@@ -470,6 +503,7 @@ gateway_tick(struct gateway *gateway)
 		gateway->task->ops->tick(gateway->task);
 	spare_tick(gateway);
 	gateway_pump(gateway);
+	gateway_look_idle(gateway);
 }
 
 struct gateway *
@@ -486,18 +520,18 @@ gateway_new(const struct gateway_config *config,
 	gateway->config = config;
 	gateway->handler = handler;
 	gateway->ctx = ctx;
-	gateway->type = 'A';
-	gateway->facts = LIST_ALL_FACTS;
-	gateway->umask = -1;
-	gateway->charset = config->charset;
+	login_defaults(gateway);
 	line_reader_init(&gateway->input, LIMIT_GATEWAY_LINE,
 	    LIMIT_GATEWAY_INPUT);
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
 		gateway->channels[i].gateway = gateway;
 		gateway->channels[i].number = i;
 	}
-	gateway->channels[0].state = CHANNEL_OPENING;
-	handler->channel_open(ctx, 0);
+	/* Whoever cannot log in uses no session of the SSH server. */
+	if (config->check_logins)
+		gateway_greet(gateway);
+	else
+		gateway_channel_add(gateway, 0);
 	return gateway;
 }
 
@@ -523,5 +557,6 @@ gateway_free(struct gateway *gateway)
 	free(gateway->user);
 	free(gateway->jail);
 	free(gateway->rename_from);
+	free((void *)(uintptr_t)gateway->last_handle.bytes);
 	free(gateway);
 }

@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "gateway/charset.h"
+#include "base/charset.h"
 #include "gateway/newline.h"
 #include "limits.h"
 
@@ -50,7 +50,11 @@ struct gateway_config {
 				    * limit */
 	unsigned requests;	   /* READs at the same time, at least 1 */
 	unsigned channels;	   /* for one upload, 1 .. GATEWAY_CHANNELS */
-	bool check_logins; /* login() decides; else anybody may log in */
+	bool check_logins;   /* login() decides; else anybody may log in */
+	bool login_connects; /* each login opens the SSH connection: there is
+			      * one in a session */
+	unsigned idle_s; /* a session that is logged in ends without a command
+			  * for so many seconds; 0: never */
 };
 
 /* The answer to a login. */
@@ -61,6 +65,8 @@ struct gateway_login {
 	const char *directory; /* of the user, relative to where sessions
 				* begin; may not be left.  "": none */
 	bool read_only;
+	/* If it is not: a line; or NULL, for the usual one. */
+	const char *reply;
 };
 
 struct gateway_handler {
@@ -72,8 +78,8 @@ struct gateway_handler {
 	void (*end)(void *ctx);
 
 	/* The same, but the session failed: why, for people, is valid in the
-	 * call. */
-	void (*fail)(void *ctx, const char *why);
+	 * call.  was_up: the SFTP server could be used before. */
+	void (*fail)(void *ctx, bool was_up, const char *why);
 
 	/* Opens the channel; gateway_channel_up() or gateway_channel_failed()
 	 * follows, from the loop. */
@@ -125,8 +131,8 @@ struct gateway_handler {
 	void (*stays)(void *ctx, const char *path);
 };
 
-/* Opens channel 0.  config, handler and ctx outlive it.  NULL when out of
- * memory. */
+/* Opens channel 0; with check_logins, the first login that is allowed does.
+ * config, handler and ctx outlive it.  NULL when out of memory. */
 struct gateway *gateway_new(const struct gateway_config *config,
     const struct gateway_handler *handler, void *ctx);
 
@@ -147,17 +153,29 @@ void gateway_channel_drained(struct gateway *gateway, unsigned channel);
 void gateway_channel_failed(struct gateway *gateway, unsigned channel,
     const char *why);
 
-/* The data connection is open; has received bytes; the client has ended it; it
- * has sent what it had queued; it is lost (the owner has closed it). */
+/* The data connection is open; has received bytes; no more come, but the client
+ * may have been killed; the client has ended it; it has sent what it had
+ * queued; it is lost (the owner has closed it). */
 void gateway_data_up(struct gateway *gateway);
 void gateway_data_bytes(struct gateway *gateway, const struct iovec *pieces,
     size_t n);
+void gateway_data_ending(struct gateway *gateway);
 void gateway_data_eof(struct gateway *gateway);
 void gateway_data_drained(struct gateway *gateway);
 void gateway_data_lost(struct gateway *gateway);
 
+/* The channels but channel 0 are needed for other sessions: an upload that uses
+ * them goes on without, and closes each when its replies have come. */
+void gateway_yield(struct gateway *gateway);
+
 void gateway_login_done(struct gateway *gateway,
     const struct gateway_login *login);
+
+/* Is a login allowed whose user cannot use the SFTP server yet? */
+bool gateway_is_logging_in(const struct gateway *gateway);
+
+/* Such a login has failed: ends the session with that reply. */
+void gateway_login_refuse(struct gateway *gateway, const char *reply);
 
 void gateway_tick(struct gateway *gateway);
 

@@ -1,9 +1,10 @@
 /*
  * The gateway's logins: USER, PASS and REIN, and where a user may go.
  *
- * The directory of a user is a limit as well.  It is one of names: paths are
- * compared, and a symbolic link of the server can lead out of it.
+ * A user cannot leave his directory by the names of paths, which is all that is
+ * compared: a symbolic link on the server can lead out of it.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -18,7 +19,10 @@ login_home(const struct gateway *gateway)
 	return gateway->jail != NULL ? gateway->jail : gateway->home;
 }
 
-/* To a server on Windows, "a\..\.." and "a/.. /.. " are ".." of a. */
+/* Does the path have a part that leads up?  A server on Windows takes "\" for
+ * "/", and ignores dots and blanks at the end of a name: "a\..\..", "a/.. /..
+ * ".
+ */
 static bool
 login_goes_up(const char *path)
 {
@@ -48,18 +52,22 @@ login_permits(const struct gateway *gateway, const char *path)
 		return true;
 	if (strncmp(path, jail, len) != 0)
 		return false;
-	/* To change the directory itself is a change of the one above. */
+	/* A change of the directory itself is a change in the one above. */
 	return path[len] == '/' || (path[len] == '\0' && !gateway->changes);
 }
 
 /* ---- answers ---- */
 
-/* The working directory becomes the user's.  False: out of memory. */
+/* The working directory becomes the user's, if the server was used.  False: out
+ * of memory. */
 static bool
 login_go_home(struct gateway *gateway)
 {
-	char *cwd = strdup(login_home(gateway));
+	char *cwd;
 
+	if (gateway->home == NULL)
+		return true;
+	cwd = strdup(login_home(gateway));
 	if (cwd == NULL)
 		return false;
 	free(gateway->cwd);
@@ -75,7 +83,16 @@ login_complete(struct gateway *gateway)
 		return;
 	}
 	gateway->logged_in = true;
+	gateway->logging_in = false;
 	gateway_finish(gateway, "230 Logged in.");
+}
+
+/* The directory must exist: otherwise every command of the user would fail. */
+static void
+login_refuse_directory(struct gateway *gateway, const char *why)
+{
+	gateway_finish(gateway,
+	    "530 Your directory on the SFTP server cannot be used: %s.", why);
 }
 
 static void
@@ -91,9 +108,7 @@ login_on_directory(void *ctx, struct sftp_reply *reply)
 		good = (reply->attrs.has & SFTP_ATTR_MODE) == 0 ||
 		    S_ISDIR(reply->attrs.mode);
 	if (!good) {
-		gateway_finish(gateway,
-		    "530 Your directory on the SFTP server cannot be used: %s.",
-		    text);
+		login_refuse_directory(gateway, text);
 		return;
 	}
 	gateway->jail = gateway->simple.path;
@@ -101,16 +116,27 @@ login_on_directory(void *ctx, struct sftp_reply *reply)
 	login_complete(gateway);
 }
 
-/* It must exist: otherwise every command of the user would fail. */
-static void
-login_look_up(struct gateway *gateway, const char *directory)
+void
+login_begin(struct gateway *gateway)
 {
+	char *directory = gateway->simple.path;
 	struct sftp_request stat = { .op = SFTP_STAT };
 	char path[PATH_TEXT_MAX];
+	int err;
 
-	if (path_resolve(gateway->home, (const uint8_t *)directory,
-		strlen(directory), path) == 0)
-		gateway->simple.path = strdup(path);
+	if (*directory == '\0') {
+		login_complete(gateway);
+		return;
+	}
+	gateway->simple.path = NULL;
+	err = path_resolve(gateway->home, (const uint8_t *)directory,
+	    strlen(directory), path);
+	free(directory);
+	if (err != 0) {
+		login_refuse_directory(gateway, "Its name is too long");
+		return;
+	}
+	gateway->simple.path = strdup(path);
 	if (gateway->simple.path == NULL) {
 		gateway_finish(gateway, "451 Out of memory.");
 		return;
@@ -119,27 +145,151 @@ login_look_up(struct gateway *gateway, const char *directory)
 	gateway_request(gateway, &stat, login_on_directory, gateway);
 }
 
+/* ---- where sessions begin ---- */
+
+static void
+login_has_no_home(struct gateway *gateway, const char *text)
+{
+	const char *directory = gateway->config->directory;
+	char why[STATUS_TEXT_MAX + PATH_TEXT_MAX];
+
+	snprintf(why, sizeof(why), "the SFTP server has no directory %s: %s",
+	    *directory != '\0' ? directory : ".", text);
+	gateway_give_up(gateway, why);
+}
+
+static void
+login_has_home(struct gateway *gateway)
+{
+	if (gateway->state == GATEWAY_CONNECTING)
+		gateway_greet(gateway);
+	else
+		login_begin(gateway);
+}
+
+/* Servers resolve a path that does not exist, too.  One that permits no STAT
+ * may have it. */
+static void
+login_on_stat(void *ctx, struct sftp_reply *reply)
+{
+	struct gateway *gateway = ctx;
+	char text[STATUS_TEXT_MAX] = "It is not a directory";
+	bool good = reply->type != SFTP_REPLY_STATUS ||
+	    reply->status != SFTP_NO_SUCH_FILE;
+
+	if (gateway->state == GATEWAY_OVER)
+		return;
+	if (!good)
+		(void)status_to_ftp(STATUS_OF_FILE, reply, text);
+	else if (reply->type == SFTP_REPLY_ATTRS &&
+	    (reply->attrs.has & SFTP_ATTR_MODE) != 0)
+		good = S_ISDIR(reply->attrs.mode);
+	if (good)
+		login_has_home(gateway);
+	else
+		login_has_no_home(gateway, text);
+}
+
+static void
+login_on_home(void *ctx, struct sftp_reply *reply)
+{
+	struct gateway *gateway = ctx;
+	struct sftp_request stat = { .op = SFTP_STAT };
+	struct sftp_name name;
+	char text[STATUS_TEXT_MAX];
+
+	if (gateway->state == GATEWAY_OVER)
+		return;
+	if (reply->type != SFTP_REPLY_NAME ||
+	    sftp_next_name(reply, &name) != 1) {
+		(void)status_to_ftp(STATUS_OF_FILE, reply, text);
+		login_has_no_home(gateway, text);
+		return;
+	}
+	gateway->home = names_home(&name.name);
+	gateway->cwd = gateway->home != NULL ? strdup(gateway->home) : NULL;
+	if (gateway->cwd == NULL) {
+		gateway_give_up(gateway, "out of memory");
+		return;
+	}
+	stat.name = sftp_string_of(gateway->home);
+	if (*gateway->config->directory == '\0')
+		login_has_home(gateway);
+	else if (sftp_send(gateway->channels[0].sftp, &stat, NULL, 0,
+		     login_on_stat, gateway) != 0)
+		gateway_give_up(gateway, "out of memory");
+}
+
+void
+login_find_home(struct gateway *gateway)
+{
+	const char *directory = gateway->config->directory;
+	const struct sftp_request home = {
+		.op = SFTP_REALPATH,
+		.name = sftp_string_of(*directory != '\0' ? directory : "."),
+	};
+
+	if (sftp_send(gateway->channels[0].sftp, &home, NULL, 0, login_on_home,
+		gateway) != 0)
+		gateway_give_up(gateway, "out of memory");
+}
+
 void
 gateway_login_done(struct gateway *gateway, const struct gateway_login *login)
 {
 	if (gateway->state == GATEWAY_OVER)
 		return;
 	if (login->end) {
-		gateway_finish(gateway, "421 Too many failed logins.");
+		gateway_finish(gateway, "%s",
+		    login->reply != NULL ? login->reply :
+					   "421 Too many failed logins.");
 		gateway_close(gateway);
 		return;
 	}
 	gateway->read_only = login->read_only;
+	gateway->logging_in = login->allowed;
+	if (login->allowed)
+		gateway->simple.path = strdup(login->directory);
 	if (!login->allowed)
-		gateway_finish(gateway, "530 Login incorrect.");
-	else if (*login->directory != '\0')
-		login_look_up(gateway, login->directory);
+		gateway_finish(gateway, "%s",
+		    login->reply != NULL ? login->reply :
+					   "530 Login incorrect.");
+	else if (gateway->simple.path == NULL)
+		gateway_finish(gateway, "451 Out of memory.");
+	else if (gateway->home == NULL)
+		gateway_channel_add(gateway, 0);
 	else
-		login_complete(gateway);
+		login_begin(gateway);
 	gateway_pump(gateway);
 }
 
+bool
+gateway_is_logging_in(const struct gateway *gateway)
+{
+	return gateway->state == GATEWAY_OPEN && gateway->logging_in;
+}
+
+void
+gateway_login_refuse(struct gateway *gateway, const char *reply)
+{
+	if (gateway->state == GATEWAY_OVER)
+		return;
+	gateway_finish(gateway, "%s", reply);
+	gateway_close(gateway);
+}
+
 /* ---- commands ---- */
+
+/* The SSH connection is that of one user.  Has this been answered? */
+static bool
+login_is_final(struct gateway *gateway)
+{
+	if (!gateway->config->login_connects || !gateway->logged_in)
+		return false;
+	gateway_finish(gateway,
+	    "503 You are logged in; connect again to be another user.");
+	return true;
+}
 
 /* From here on nobody is logged in. */
 static void
@@ -154,6 +304,8 @@ login_leave(struct gateway *gateway)
 void
 login_user(struct gateway *gateway, const char *argument, size_t len)
 {
+	if (login_is_final(gateway))
+		return;
 	login_leave(gateway);
 	free(gateway->user);
 	gateway->user = strdup(argument);
@@ -168,6 +320,8 @@ login_pass(struct gateway *gateway, const char *argument, size_t len)
 		gateway_finish(gateway, "503 Send USER first.");
 		return;
 	}
+	if (login_is_final(gateway))
+		return;
 	if (!gateway->config->check_logins) {
 		gateway->logged_in = true;
 		gateway_finish(gateway, "230 Logged in.");
@@ -179,8 +333,19 @@ login_pass(struct gateway *gateway, const char *argument, size_t len)
 }
 
 void
+login_defaults(struct gateway *gateway)
+{
+	gateway->type = 'A';
+	gateway->facts = LIST_ALL_FACTS;
+	gateway->umask = -1;
+	gateway->charset = gateway->config->charset;
+}
+
+void
 login_rein(struct gateway *gateway, const char *argument, size_t len)
 {
+	if (login_is_final(gateway))
+		return;
 	login_leave(gateway);
 	free(gateway->user);
 	gateway->user = NULL;
@@ -188,8 +353,7 @@ login_rein(struct gateway *gateway, const char *argument, size_t len)
 		gateway_give_up(gateway, "out of memory");
 		return;
 	}
-	gateway->type = 'A';
-	gateway->charset = gateway->config->charset;
+	login_defaults(gateway);
 	gateway_data_reset_it(gateway);
 	gateway_finish(gateway, "220 Send USER.");
 }

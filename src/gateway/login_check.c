@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "gateway/login_delay.h"
+#include "base/login_delay.h"
 #include "limits.h"
 
 enum login_check_state {
@@ -132,6 +132,7 @@ static void
 login_check_judge(struct login_check *check, uint64_t now)
 {
 	struct login_answer *answer = &check->answer;
+	char client[ADDR_TEXT_MAX];
 
 	if (check->user == NULL)
 		answer->why = "there is no such user";
@@ -146,7 +147,8 @@ login_check_judge(struct login_check *check, uint64_t now)
 		return;
 	}
 	answer->end = check->failures + 1 >= LIMIT_LOGIN_FAILURES;
-	login_delay_note(&check->checker->delays, &check->client, now);
+	login_delay_note(&check->checker->delays,
+	    login_delay_client(&check->client, client), now);
 }
 
 static void login_checker_pump(struct login_checker *checker);
@@ -157,6 +159,7 @@ login_check_after(uv_work_t *work, int status)
 {
 	struct login_check *check = work->data;
 	struct login_checker *checker = check->checker;
+	char client[ADDR_TEXT_MAX];
 	uint64_t now = uv_now(checker->loop);
 
 	checker->running--;
@@ -168,7 +171,9 @@ login_check_after(uv_work_t *work, int status)
 	} else {
 		check->state = LOGIN_DELAYED;
 		uv_timer_start(&check->timer, login_check_answer,
-		    login_delay_get(&checker->delays, &check->client, now), 0);
+		    login_delay_get(&checker->delays,
+			login_delay_client(&check->client, client), now),
+		    0);
 	}
 	login_checker_pump(checker);
 }

@@ -4,8 +4,9 @@
  * A hash is slow on purpose, so it is computed in libuv's thread pool, and only
  * LIMIT_LOGIN_CHECKS at a time; others wait in order.  A user who does not
  * exist, or may not log in, takes the same time.  After failures, the answer to
- * a login from that address is delayed, whether the password is right or wrong:
- * if only failures were delayed, no client would need to wait for one.
+ * a login from that address is delayed, whether the password is right or wrong.
+ * If only failures were delayed, a client without an answer would know that its
+ * password is wrong, and could try the next one on another connection.
  *
  *	           a thread is free        hashed
  *	WAITING ----------------> RUNNING -------> DELAYED ------> answered
@@ -62,8 +63,8 @@ struct login_check;
 struct login_check *login_check_start(struct login_checker *checker,
     const struct login_request *request, login_check_cb *done, void *ctx);
 
-/* The callback is not called.  If a thread is at work, a wrong password still
- * counts.  NULL is allowed. */
+/* done is not called then.  If a thread hashes the password already, and it is
+ * wrong, it counts as a failure.  NULL is allowed. */
 void login_check_cancel(struct login_check *check);
 
 #endif

@@ -38,7 +38,8 @@ static const struct {
 
 /* ---- one line ---- */
 
-/* A hash that was cut off would only be noticed when nobody can log in. */
+/* If a hash was cut off, its user would not notice it before he cannot log in.
+ */
 static bool
 login_hash_is_complete(const char *hash)
 {
@@ -72,7 +73,7 @@ login_read_user(char *line, struct login_user *ret)
 		return "too many colons; " LOGIN_FORM;
 	if (hash == NULL)
 		return "no hash; " LOGIN_FORM;
-	if (name[0] == '\0' || name[0] == ' ' || name[strlen(name) - 1] == ' ')
+	if (!login_file_is_user(name))
 		return "the user is empty, or begins or ends with a blank";
 	ret->name = name;
 	ret->hash = hash;
@@ -116,7 +117,7 @@ login_take_line(struct login_file *file, char *line, struct login_user *user)
 	wrong = login_read_user(line, user);
 	if (wrong != NULL)
 		return wrong;
-	/* It is full if n is 0 or a power of two. */
+	/* There is room for a power of two users: if n is one, no more. */
 	if ((file->n & (file->n - 1)) == 0) {
 		struct login_user *grown = reallocarray(file->users,
 		    file->n > 0 ? 2 * file->n : 1, sizeof(*grown));
@@ -131,7 +132,7 @@ login_take_line(struct login_file *file, char *line, struct login_user *user)
 
 /* ---- the file ---- */
 
-/* By name; users with the same name by line. */
+/* Orders users by name, and those with the same name by line. */
 static int
 login_compare(const void *a, const void *b)
 {
@@ -246,8 +247,9 @@ login_file_stand_in(const struct login_file *file, const char *name)
 {
 	size_t sum = 0;
 
-	/* Users may have different methods, so an unknown name must not always
-	 * take the time of the same one. */
+	/* Hashes of different methods take different times.  If one hash stood
+	 * in for all unknown names, its time would show that they are unknown.
+	 */
 	for (; *name != '\0'; name++)
 		sum = sum * 31 + (unsigned char)*name;
 	for (size_t i = 0; i < file->n; i++) {
@@ -264,4 +266,11 @@ bool
 login_file_is_field(const char *text)
 {
 	return login_is_plain(text, strlen(text)) && strchr(text, ':') == NULL;
+}
+
+bool
+login_file_is_user(const char *text)
+{
+	return login_file_is_field(text) && text[0] != '\0' && text[0] != '#' &&
+	    text[0] != ' ' && text[strlen(text) - 1] != ' ';
 }

@@ -65,4 +65,8 @@ const char *login_file_stand_in(const struct login_file *file,
  * character. */
 bool login_file_is_field(const char *text);
 
+/* May text be a user?  Not if it is no field, is empty, begins or ends with a
+ * blank, or begins with "#". */
+bool login_file_is_user(const char *text);
+
 #endif

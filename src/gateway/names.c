@@ -123,3 +123,12 @@ names_join(const char *directory, const struct sftp_string *name)
 	path[len + name->len] = '\0';
 	return path;
 }
+
+bool
+names_are_beside(const char *path, const char *other)
+{
+	size_t len = (size_t)(strrchr(path, '/') - path);
+
+	return strrchr(other, '/') == other + len &&
+	    memcmp(path, other, len) == 0;
+}

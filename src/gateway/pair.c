@@ -26,12 +26,14 @@ struct pair_end {
 		END_OPEN,
 	} state;
 	bool reading;
-	bool shut;	/* the owner has ended its direction */
-	bool eof_told;	/* the other direction's end, too */
-	bool above_low; /* drained() must be called later */
-	bool gone;	/* the owner has closed it */
-	int err;	/* of closed(); or 0 */
-	bool err_told;	/* closed() was called */
+	bool ending;	  /* the owner has announced the end of its direction */
+	bool ending_told; /* of the other direction */
+	bool shut;	  /* the owner has ended its direction */
+	bool eof_told;	  /* the other direction's end, too */
+	bool above_low;	  /* drained() must be called later */
+	bool gone;	  /* the owner has closed it */
+	int err;	  /* of closed(); or 0 */
+	bool err_told;	  /* closed() was called */
 	char why[256];
 };
 
@@ -81,6 +83,9 @@ pair_deliver_bytes(struct pair_end *end)
 
 	buf_init(&end->inbox, LIMIT_PAIR);
 	end->stream.handler->data(end->stream.ctx, &piece, 1);
+	/* So few bytes may be a command with a password. */
+	if (piece.iov_len <= LIMIT_COMMAND_LINE)
+		explicit_bzero(piece.iov_base, piece.iov_len);
 	buf_consume(&taken, piece.iov_len);
 	/* The memory is used again. */
 	if (!end->gone && buf_len(&end->inbox) == 0)
@@ -89,18 +94,30 @@ pair_deliver_bytes(struct pair_end *end)
 		buf_free(&taken);
 }
 
+/* Can the end be told? */
+static bool
+pair_has_read_all(const struct pair_end *end)
+{
+	return !end->gone && end->state == END_OPEN && end->reading &&
+	    buf_len(&end->inbox) == 0;
+}
+
 /* Bytes, and the end. */
 static void
 pair_deliver_input(struct pair_end *end)
 {
+	const struct stream_handler *handler = end->stream.handler;
+
 	if (end->state == END_OPEN && end->reading && buf_len(&end->inbox) > 0)
 		pair_deliver_bytes(end);
-	if (end->gone)
-		return;
-	if (end->state == END_OPEN && end->reading && !end->eof_told &&
-	    buf_len(&end->inbox) == 0 && pair_other(end)->shut) {
+	if (pair_has_read_all(end) && !end->ending_told &&
+	    pair_other(end)->ending && handler->ending != NULL) {
+		end->ending_told = true;
+		handler->ending(end->stream.ctx);
+	}
+	if (pair_has_read_all(end) && !end->eof_told && pair_other(end)->shut) {
 		end->eof_told = true;
-		end->stream.handler->eof(end->stream.ctx);
+		handler->eof(end->stream.ctx);
 	}
 }
 
@@ -184,6 +201,15 @@ pair_write(struct stream *stream, const struct iovec *pieces, size_t n)
 	end->above_low |= buf_len(&other->inbox) > LIMIT_LOW_WATER;
 	pair_stir(end->pair);
 	return 0;
+}
+
+static void
+pair_announce_end(struct stream *stream)
+{
+	struct pair_end *end = (struct pair_end *)stream;
+
+	end->ending = true;
+	pair_stir(end->pair);
 }
 
 static void
@@ -278,6 +304,7 @@ static const struct stream_ops pair_ops = {
 	.queued = pair_queued,
 	.undelivered = pair_undelivered,
 	.alive = pair_alive,
+	.announce_end = pair_announce_end,
 };
 
 /* ---- life ---- */

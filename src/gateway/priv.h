@@ -32,6 +32,7 @@ enum task_stop {
  * stop. */
 struct task_ops {
 	void (*data)(struct task *, const struct iovec *, size_t);
+	void (*ending)(struct task *);
 	void (*eof)(struct task *);
 	/* The data connection is open now. */
 	void (*data_up)(struct task *);
@@ -45,6 +46,7 @@ struct task_ops {
 	/* Channels but the session's. */
 	void (*channel_ready)(struct task *, unsigned channel);
 	void (*channel_lost)(struct task *, unsigned channel);
+	void (*yield)(struct task *);
 	void (*free)(struct task *);
 };
 
@@ -87,10 +89,14 @@ struct gateway {
 		GATEWAY_OVER, /* end() or fail() was called */
 	} state;
 	struct line_reader input;
+	/* Offsets in it: of the first line that was not examined yet, and
+	 * behind the last ABOR; 0: there is none. */
+	size_t looked_at, abort_end;
 	bool pumping, busy; /* a command is running */
-	char *home, *cwd;   /* absolute */
+	char *home, *cwd;   /* absolute; NULL: the server was not used yet */
 	char *user;	    /* NULL: no USER yet */
 	bool logged_in;
+	bool logging_in; /* the login is allowed */
 	/* What the login file says of the user: */
 	char *jail; /* absolute, instead of home, and not to be left; or NULL */
 	bool read_only;
@@ -106,15 +112,19 @@ struct gateway {
 		DATA_LISTENING,
 		DATA_OPEN,
 	} data;
+	bool data_ending;  /* no more bytes come */
 	bool data_eof;	   /* the client has ended it */
 	bool data_reading; /* data_read() is on */
 	struct gateway_channel channels[GATEWAY_CHANNELS];
 	struct task *task; /* NULL: none, or a simple command */
 	struct simple simple;
 	unsigned quiet_s;    /* since the last request */
+	unsigned idle_s;     /* since the last command was answered */
 	struct spare *spare; /* or NULL */
 	bool spare_asked, spare_permitted;
 	int64_t stored_ms; /* when an upload was complete; 0: none yet */
+	struct sftp_string last_handle; /* of a download; heap */
+	bool handle_stays;		/* the one before had the same */
 };
 
 /* ---- gateway.c ---- */
@@ -126,9 +136,6 @@ void gateway_finish(struct gateway *gateway, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void gateway_send(struct gateway *gateway, const void *bytes, size_t len);
 
-/* Runs the commands that have come, as far as they can be run. */
-void gateway_pump(struct gateway *gateway);
-
 /* Ends the command with the reply for a STATUS. */
 void gateway_refuse(struct gateway *gateway, enum status_of of,
     const struct sftp_reply *reply);
@@ -136,8 +143,8 @@ void gateway_refuse(struct gateway *gateway, enum status_of of,
 /* Ends the command: the user may not change anything. */
 void gateway_refuse_change(struct gateway *gateway);
 
-/* Runs what has come: the next command; or, while one runs, ABOR and the like,
- * if it is the next. */
+/* Runs the commands that have come, one after the other.  ABOR stops the one
+ * that runs as soon as it has come. */
 void gateway_pump(struct gateway *gateway);
 
 /* Ends the session after its last reply. */
@@ -163,9 +170,6 @@ bool gateway_ok(const struct sftp_reply *reply);
 /* Is it the status of a request that got no reply?  Nobody knows whether the
  * server has carried it out. */
 bool gateway_is_lost(const struct sftp_reply *reply);
-
-/* The text as the name of a request. */
-struct sftp_string sftp_string_of(const char *text);
 
 /* A copy on the heap; bytes NULL when out of memory. */
 struct sftp_string sftp_string_copy(const struct sftp_string *string);
@@ -194,6 +198,9 @@ void gateway_channel_read_it(struct gateway *gateway, bool on);
 /* The bytes of one READ or WRITE; server: the most that the server takes. */
 uint32_t gateway_block(const struct gateway *gateway, uint32_t server);
 
+/* The session begins. */
+void gateway_greet(struct gateway *gateway);
+
 /* ---- commands.c ---- */
 
 /* Are line ends converted in the next transfer? */
@@ -210,10 +217,6 @@ bool gateway_needs_data(struct gateway *gateway);
 /* Runs a command line without its line end; sets busy if it takes time. */
 void commands_run(struct gateway *gateway, const uint8_t *line, size_t len);
 
-/* Is it a command that is obeyed while another one runs?  Then it has been. */
-bool commands_run_at_once(struct gateway *gateway, const uint8_t *line,
-    size_t len);
-
 /* Each command is such a function; argument has len bytes and a NUL behind
  * them. */
 typedef void command_run(struct gateway *gateway, const char *argument,
@@ -222,6 +225,17 @@ typedef void command_run(struct gateway *gateway, const char *argument,
 /* ---- login.c ---- */
 command_run login_user, login_pass, login_rein;
 
+/* Sets TYPE, OPTS and SITE UMASK to their defaults, as REIN does. */
+void login_defaults(struct gateway *gateway);
+
+/* The session's channel can be used: finds out where the session begins, and
+ * greets, or goes on with the login. */
+void login_find_home(struct gateway *gateway);
+
+/* The login is allowed, and the session's channel can be used: goes on to the
+ * user's directory, which is simple.path. */
+void login_begin(struct gateway *gateway);
+
 /* Where the session begins, and what "~" is. */
 const char *login_home(const struct gateway *gateway);
 
@@ -229,6 +243,9 @@ const char *login_home(const struct gateway *gateway);
 bool login_permits(const struct gateway *gateway, const char *path);
 
 /* ---- transfer.c ---- */
+
+/* The text of the reply to a transfer that was stopped. */
+const char *task_stop_text(enum task_stop why);
 
 /* A transfer whose command has come after PASV, but before the data connection:
  * it begins when that is open, or fails after some time.  False: it can begin
@@ -255,6 +272,9 @@ char *names_home(const struct sftp_string *name);
 
 /* path, a slash, name; on the heap; or NULL. */
 char *names_join(const char *directory, const struct sftp_string *name);
+
+/* Are both absolute paths in the same directory? */
+bool names_are_beside(const char *path, const char *other);
 
 /* ---- removal.c ---- */
 

@@ -17,6 +17,9 @@
 /* How often a channel is opened again; see session_channel_eof(). */
 #define SESSION_RETRIES 3
 
+/* How long sshd may take to close a channel. */
+#define SESSION_CLOSING_MS 5000
+
 /* ---- channels ---- */
 
 static void
@@ -42,11 +45,17 @@ session_channel_data(void *ctx, const struct iovec *pieces, size_t n)
 static void
 session_channel_lost(struct session_channel *channel, const char *why)
 {
+	struct gateway_session *session = channel->session;
 	char text[512];
 
 	/* It may point into what is about to be closed. */
 	snprintf(text, sizeof(text), "%s", why);
-	gateway_channel_failed(channel->session->core, channel->number, text);
+	if (channel->number == 0 && session->side->ssh_logins != NULL &&
+	    gateway_is_logging_in(session->core)) {
+		session_login_examine(&session->login, text);
+		return;
+	}
+	gateway_channel_failed(session->core, channel->number, text);
 }
 
 static void session_connect_channel(struct session_channel *channel);
@@ -78,10 +87,33 @@ session_channel_drained(void *ctx)
 	gateway_channel_drained(channel->session->core, channel->number);
 }
 
+/* sshd permits so many sessions on a connection (MaxSessions): it may be
+ * refused for the further channels of uploads, for channels that sshd still has
+ * to close, or for the session of ssh/nodelay.h.  So it is opened again later,
+ * at least once. */
+static bool
+session_channel_waits(struct session_channel *channel)
+{
+	struct gateway_session *session = channel->session;
+	struct gateway_side *side = session->side;
+
+	if (channel->number > 0 || channel->opened ||
+	    !link_is_up(session->link))
+		return false;
+	if (!gateway_side_yield(side, session->link) && channel->waited &&
+	    (side->closed_at == 0 ||
+		uv_now(side->loop) - side->closed_at > SESSION_CLOSING_MS))
+		return false;
+	session_close_channel(session, channel->number);
+	channel->waits = channel->waited = true;
+	return true;
+}
+
 static void
 session_channel_closed(void *ctx, int err, const char *why)
 {
-	session_channel_lost(ctx, why);
+	if (!session_channel_waits(ctx))
+		session_channel_lost(ctx, why);
 }
 
 static const struct stream_handler channel_handler = {
@@ -99,7 +131,11 @@ session_connect_channel(struct session_channel *channel)
 	struct gateway_session *session = channel->session;
 
 	channel->opened = channel->waits = false;
-	channel->stream = link_is_up(session->link) ?
+	if (channel->number == 0)
+		session->link = session->side->ssh_logins != NULL ?
+		    session_login_link(&session->login) :
+		    links_choose(session->side->links);
+	channel->stream = session->link != NULL && link_is_up(session->link) ?
 	    link_sftp(session->link, &channel_handler, channel) :
 	    NULL;
 	if (channel->stream != NULL)
@@ -115,7 +151,10 @@ session_open_channel(void *ctx, unsigned number)
 	struct session_channel *channel = &session->channels[number];
 
 	channel->retries = 0;
-	session_connect_channel(channel);
+	if (number > 0 && gateway_side_waits(session->side, session->link))
+		gateway_side_stir(session->side);
+	else
+		session_connect_channel(channel);
 }
 
 static void
@@ -124,9 +163,12 @@ session_close_channel(void *ctx, unsigned number)
 	struct gateway_session *session = ctx;
 	struct stream *stream = session->channels[number].stream;
 
+	if (stream == NULL)
+		return;
 	session->channels[number].stream = NULL;
-	if (stream != NULL)
-		stream_finish(stream);
+	if (stream_alive(stream)) /* it was not refused */
+		session->side->closed_at = uv_now(session->side->loop);
+	stream_finish(stream);
 }
 
 static int
@@ -209,13 +251,13 @@ session_end(void *ctx)
 }
 
 static void
-session_fail(void *ctx, const char *why)
+session_fail(void *ctx, bool was_up, const char *why)
 {
 	struct gateway_session *session = ctx;
 
 	if (session->control != NULL)
 		pair_fail(session->control,
-		    session->greeted ? -ECONNRESET : -ECONNREFUSED, why);
+		    was_up ? -ECONNRESET : -ECONNREFUSED, why);
 	session->control = NULL;
 	session_be_over(session);
 }
@@ -309,7 +351,8 @@ session_left_over(void *ctx, const char *path, const char *target)
 {
 	struct gateway_session *session = ctx;
 
-	cleaner_add(session->side, path, target);
+	cleaner_add(session->side, path, target,
+	    session_login_who(&session->login));
 }
 
 static void
@@ -352,12 +395,18 @@ gateway_session_new(struct gateway_side *side, const struct addr *client,
 {
 	struct gateway_session *session = calloc(1, sizeof(*session));
 	uv_timer_t *hold = malloc(sizeof(*hold));
-	struct link *link = links_choose(side->links);
 	struct stream *dialled;
 
-	if (session == NULL || hold == NULL || link == NULL ||
+	if (session == NULL || hold == NULL ||
 	    pair_new(side->loop, handler, ctx, &dialled, &session->control) !=
 		0) {
+		free(session);
+		free(hold);
+		return NULL;
+	}
+	if (!session_login_init(&session->login, side, client)) {
+		stream_close(dialled);
+		stream_close(session->control);
 		free(session);
 		free(hold);
 		return NULL;
@@ -367,10 +416,6 @@ gateway_session_new(struct gateway_side *side, const struct addr *client,
 	session->hold = hold;
 	buf_init(&session->held, LIMIT_GATEWAY_INPUT);
 	session->side = side;
-	session->link = link;
-	session->login.side = side;
-	if (client != NULL)
-		session->login.client = *client;
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
 		session->channels[i].session = session;
 		session->channels[i].number = i;
@@ -401,11 +446,11 @@ gateway_session_free(struct gateway_session *session)
 	session->side->n_sessions--;
 	/* The core first: it may have something to say. */
 	gateway_free(session->core);
-	session_login_cancel(&session->login);
 	stream_close(session->control);
 	stream_close(session->data);
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
 		session_close_channel(session, i);
+	session_login_end(&session->login);
 	uv_close((uv_handle_t *)session->hold, session_on_hold_closed);
 	buf_free(&session->held);
 	free(session->claimed);
@@ -439,6 +484,28 @@ gateway_session_is_over(const struct gateway_session *session)
 	    (session->over_s > LIMIT_SFTP_SETTLE_S ||
 		session->channels[0].stream == NULL ||
 		gateway_is_settled(session->core));
+}
+
+bool
+gateway_session_yield(struct gateway_session *session, const struct link *link)
+{
+	bool any = false;
+
+	if (session->link != link)
+		return false;
+	for (unsigned i = 1; i < GATEWAY_CHANNELS; i++)
+		any |= session->channels[i].stream != NULL;
+	if (any)
+		gateway_yield(session->core);
+	return any;
+}
+
+bool
+gateway_session_waits(const struct gateway_session *session,
+    const struct link *link)
+{
+	return session->link == link && session->channels[0].waits &&
+	    session->channels[0].waited;
 }
 
 bool

@@ -42,6 +42,14 @@ session_data_data(void *ctx, const struct iovec *pieces, size_t n)
 }
 
 static void
+session_data_ending(void *ctx)
+{
+	struct gateway_session *session = ctx;
+
+	gateway_data_ending(session->core);
+}
+
+static void
 session_data_eof(void *ctx)
 {
 	struct gateway_session *session = ctx;
@@ -70,6 +78,7 @@ session_data_closed(void *ctx, int err, const char *why)
 static const struct stream_handler data_handler = {
 	.opened = session_data_opened,
 	.data = session_data_data,
+	.ending = session_data_ending,
 	.eof = session_data_eof,
 	.drained = session_data_drained,
 	.closed = session_data_closed,

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "gateway/side_priv.h"
 #include "limits.h"
+#include "tunnel/policy.h"
 
 /* ---- time ---- */
 
@@ -65,6 +66,30 @@ gateway_side_port(struct gateway_side *side)
 	return side->last_port;
 }
 
+bool
+gateway_side_yield(struct gateway_side *side, const struct link *link)
+{
+	struct gateway_session *session;
+	bool any = false;
+
+	for (session = LIST_FIRST(&side->sessions); session != NULL;
+	     session = gateway_session_next(session))
+		any |= gateway_session_yield(session, link);
+	return any;
+}
+
+bool
+gateway_side_waits(struct gateway_side *side, const struct link *link)
+{
+	struct gateway_session *session;
+	bool any = false;
+
+	for (session = LIST_FIRST(&side->sessions); session != NULL;
+	     session = gateway_session_next(session))
+		any |= gateway_session_waits(session, link);
+	return any;
+}
+
 static struct stream *
 gateway_side_dial(struct side *base, const struct side_to *to,
     const struct stream_handler *handler, void *ctx)
@@ -75,7 +100,9 @@ gateway_side_dial(struct side *base, const struct side_to *to,
 	if (to->use == SIDE_CONTROL) {
 		if (side->n_sessions == 0)
 			gateway_side_stir(side);
-		return gateway_session_new(side, to->client, handler, ctx);
+		return gateway_session_new(side,
+		    to->client != NULL ? &to->client->addr : NULL, handler,
+		    ctx);
 	}
 	for (session = LIST_FIRST(&side->sessions); session != NULL;
 	     session = gateway_session_next(session))
@@ -159,6 +186,16 @@ gateway_side_new(struct uv_loop_s *loop, struct links *links,
 	LIST_INIT(&side->sessions);
 	STAILQ_INIT(&side->left_over);
 	return &side->side;
+}
+
+void
+gateway_side_set_ssh_logins(struct side *base, struct ssh_logins *logins,
+    const struct link_options *link)
+{
+	struct gateway_side *side = (struct gateway_side *)base;
+
+	side->ssh_logins = logins;
+	side->link = link;
 }
 
 void

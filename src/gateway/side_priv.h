@@ -34,10 +34,13 @@ struct gateway_side {
 	const struct gateway_config *config;
 	struct login_checker *checker;
 	struct login_file *logins;
-	struct log_limit failures; /* of logins */
+	struct ssh_logins *ssh_logins;	 /* NULL: links is used */
+	const struct link_options *link; /* of their links */
+	struct log_limit failures;	 /* of logins */
 	const char *log_name;
 	uv_timer_t *timer;  /* heap, freed by libuv */
 	uint64_t ticked_at; /* uv_now(); once a second */
+	uint64_t closed_at; /* uv_now(), when a channel was closed; or 0 */
 	LIST_HEAD(, gateway_session) sessions;
 	size_t n_sessions;
 	uint16_t last_port;
@@ -51,6 +54,11 @@ struct gateway_side {
 void gateway_side_stir(struct gateway_side *side);
 /* A port that no session listens on; 0: none. */
 uint16_t gateway_side_port(struct gateway_side *side);
+/* A session needs a channel: uploads over that link close what they have more
+ * than one each.  False: they have not. */
+bool gateway_side_yield(struct gateway_side *side, const struct link *link);
+/* Does a session wait for that? */
+bool gateway_side_waits(struct gateway_side *side, const struct link *link);
 
 /* ---- session.c ---- */
 /* Begins a session for that client (NULL: not known); the stream is that of its
@@ -69,6 +77,13 @@ bool gateway_session_listens(const struct gateway_session *session,
     uint16_t port);
 struct stream *gateway_session_dial(struct gateway_session *session,
     const struct stream_handler *handler, void *ctx);
+/* Closes its channels but the first soon, if they are of that link.  False: it
+ * has only that. */
+bool gateway_session_yield(struct gateway_session *session,
+    const struct link *link);
+/* Does it wait for a channel of that link that another session has? */
+bool gateway_session_waits(const struct gateway_session *session,
+    const struct link *link);
 struct gateway_session *gateway_session_next(struct gateway_session *session);
 
 /* ---- session_login.c ---- */
@@ -79,15 +94,33 @@ struct session_login {
 	struct addr client;
 	struct gateway *core;
 	struct login_check *check; /* that is running; or NULL */
-	char *user;		   /* whose */
+	struct ssh_login *ssh;	   /* that is running, or up; or NULL */
+	bool up;		   /* it is up */
+	uv_timer_t *timer;	   /* heap, freed by libuv */
+	const char *refusal;	   /* that waits for the timer */
+	char why[512];		   /* of session_login_examine() */
+	char *user;		   /* who logs in */
 	unsigned failures;
 };
 
+/* client NULL: it is not known.  False: out of memory; else call
+ * session_login_end(). */
+bool session_login_init(struct session_login *login, struct gateway_side *side,
+    const struct addr *client);
 /* Checks a login, and tells core.  False: out of memory. */
 bool session_login_start(struct session_login *login, struct gateway *core,
     const char *user, const char *password);
-/* Nothing is told any more. */
+/* Cancels what is running: core is not told. */
 void session_login_cancel(struct session_login *login);
+/* The link of the user who has logged in; NULL: there is none. */
+struct link *session_login_link(const struct session_login *login);
+/* The login is good, but the SFTP server cannot be used: tells core, from the
+ * loop, why the login fails, or that it is not to blame. */
+void session_login_examine(struct session_login *login, const char *why);
+/* The session has ended, with all streams of its link. */
+void session_login_end(struct session_login *login);
+/* Who has logged in, for messages; NULL: nobody has logged in by SSH. */
+const char *session_login_who(const struct session_login *login);
 
 /* ---- shared by session.c and session_data.c ---- */
 struct session_channel {
@@ -96,14 +129,15 @@ struct session_channel {
 	struct stream *stream; /* NULL: none */
 	bool opened;	       /* the SFTP server has been started */
 	unsigned retries;
-	bool waits; /* the next try is to come */
+	bool waits;  /* the next try is to come */
+	bool waited; /* for channels of other sessions */
 };
 
 struct gateway_session {
 	LIST_ENTRY(gateway_session) entry;
 	struct gateway_side *side;
 	struct gateway *core;
-	struct link *link;
+	struct link *link;	/* of its channels; NULL: none was chosen */
 	struct stream *control; /* our end; NULL: closed */
 	struct stream *data;	/* our end; NULL: none */
 	uint16_t port;		/* where it listens; 0: nowhere */
@@ -130,8 +164,10 @@ void session_data_end(void *ctx);
 void session_data_reset(void *ctx);
 
 /* ---- cleaner.c ---- */
+/* who: only that user's connection, which is lost, could reach the file; or
+ * NULL. */
 void cleaner_add(struct gateway_side *side, const char *path,
-    const char *target);
+    const char *target, const char *who);
 /* The server refuses to remove it. */
 void cleaner_give_up(struct gateway_side *side, const char *path);
 /* Starts to remove them if there are some and the link is up; ends when that is

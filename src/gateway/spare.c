@@ -104,16 +104,6 @@ spare_open(struct gateway *gateway, const char *beside)
 	spare_free(spare);
 }
 
-/* Are both in the same directory? */
-static bool
-spare_is_beside(const char *path, const char *other)
-{
-	size_t len = (size_t)(strrchr(path, '/') - path);
-
-	return strrchr(other, '/') == other + len &&
-	    memcmp(path, other, len) == 0;
-}
-
 bool
 spare_take(struct gateway *gateway, const char *target, char **ret_path,
     struct sftp_string *ret_handle)
@@ -121,7 +111,7 @@ spare_take(struct gateway *gateway, const char *target, char **ret_path,
 	struct spare *spare = gateway->spare;
 
 	if (spare == NULL || spare->handle.bytes == NULL ||
-	    !spare_is_beside(spare->path, target))
+	    !names_are_beside(spare->path, target))
 		return false;
 	*ret_path = spare->path;
 	*ret_handle = spare->handle;

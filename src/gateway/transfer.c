@@ -1,6 +1,6 @@
 /*
  * A transfer command that waits, because it has come before its data
- * connection.
+ * connection; and why a transfer was stopped.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,19 @@ struct transfer_wait {
 	size_t len;
 	uint8_t *line;
 };
+
+const char *
+task_stop_text(enum task_stop why)
+{
+	static const char *const texts[] = {
+		[TASK_ABORTED] = "The transfer was aborted",
+		[TASK_DATA_LOST] = "The data connection was lost",
+		[TASK_CONTROL_LOST] = "The control connection was lost",
+		[TASK_FAILED] = "The SSH connection was lost",
+	};
+
+	return texts[why];
+}
 
 static void
 transfer_wait_free(struct task *task)
@@ -34,8 +47,8 @@ static void
 transfer_wait_stop(struct task *task, enum task_stop why)
 {
 	transfer_wait_fail(task->gateway,
-	    why == TASK_ABORTED ? "The transfer was aborted" :
-				  "The data connection was not made");
+	    why == TASK_DATA_LOST ? "The data connection was not made" :
+				    task_stop_text(why));
 }
 
 static void

@@ -9,6 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define UPLOAD_OPEN_NEW \
+	(SFTP_OPEN_WRITE | SFTP_OPEN_CREATE | SFTP_OPEN_EXCLUSIVE)
+
 /* ---- the file is open ---- */
 
 void
@@ -27,8 +30,8 @@ upload_go(struct upload *upload)
 		    "150 Opening the data connection in type %c.",
 		    gateway->type);
 	upload_flow(upload);
-	if (gateway->data_eof)
-		upload_eof(&upload->task);
+	if (gateway->data_ending)
+		upload_ending(&upload->task);
 }
 
 static void
@@ -101,6 +104,66 @@ upload_make_nothing(struct upload *upload)
 }
 
 static void
+upload_not_sent(struct upload *upload, int err)
+{
+	upload_make_nothing(upload);
+	if (err == -EINVAL)
+		upload_fail(upload, 553, "The name is too long");
+	else
+		upload_fail(upload, 451, strerror(-err));
+}
+
+static void upload_on_open(void *ctx, struct sftp_reply *reply);
+
+/* Opens the file on the session's channel. */
+static int
+upload_open(struct upload *upload, uint32_t flags)
+{
+	const char *name =
+	    upload->temporary != NULL ? upload->temporary : upload->target;
+	const struct sftp_request open = {
+		.op = SFTP_OPEN,
+		.name = sftp_string_of(name),
+		.open = flags,
+	};
+
+	upload->lanes[0].state = LANE_FILE;
+	return sftp_send(upload->task.gateway->channels[0].sftp, &open, NULL, 0,
+	    upload_on_open, &upload->lanes[0]);
+}
+
+/* A file cannot be renamed to another file system. */
+void
+upload_go_behind(struct upload *upload)
+{
+	struct gateway *gateway = upload->task.gateway;
+	struct upload_lane *lane = &upload->lanes[0];
+	const struct sftp_request close = {
+		.op = SFTP_CLOSE,
+		.name = lane->handle,
+	};
+	int err = -ENOMEM;
+
+	if (lane->state != LANE_OPEN || upload->n_lookups > 0)
+		return;
+	if (names_are_beside(upload->temporary, upload->target)) {
+		upload_place(upload);
+		return;
+	}
+	gateway_request_only(gateway, &close);
+	gateway_remove(gateway, upload->temporary);
+	free((void *)(uintptr_t)lane->handle.bytes);
+	lane->handle.bytes = NULL;
+	lane->state = LANE_NONE;
+	free(upload->temporary);
+	upload->temporary = rename_temporary(gateway, upload->target);
+	if (upload->temporary != NULL)
+		err = upload_open(upload, UPLOAD_OPEN_NEW);
+	if (err != 0)
+		upload_not_sent(upload, err);
+}
+
+static void
 upload_on_open(void *ctx, struct sftp_reply *reply)
 {
 	struct upload_lane *lane = ctx;
@@ -117,6 +180,10 @@ upload_on_open(void *ctx, struct sftp_reply *reply)
 	}
 	if (!upload_keep_handle(lane, &reply->string)) {
 		upload_fail(upload, 451, "Out of memory");
+		return;
+	}
+	if (upload->opens_behind) {
+		upload_go_behind(upload);
 		return;
 	}
 	if (upload->kind == UPLOAD_WHOLE || upload->old != OLD_UNKNOWN) {
@@ -152,53 +219,36 @@ upload_new(struct gateway *gateway, char *target)
 	return upload;
 }
 
-static void
-upload_not_sent(struct upload *upload, int err)
-{
-	upload_make_nothing(upload);
-	if (err == -EINVAL)
-		upload_fail(upload, 553, "The name is too long");
-	else
-		upload_fail(upload, 451, strerror(-err));
-}
-
 /* Sends the requests with which an upload begins.  flags: for OPEN. */
 static void
 upload_begin(struct upload *upload, struct gateway *gateway, uint32_t flags)
 {
 	static const struct task_ops ops = {
 		.data = upload_data,
+		.ending = upload_ending,
 		.eof = upload_eof,
 		.room = upload_room,
 		.stop = upload_stop,
 		.is_ending = upload_is_ending,
 		.channel_ready = upload_channel_ready,
 		.channel_lost = upload_channel_lost,
+		.yield = upload_yield,
 		.free = upload_free,
 	};
-	const char *name =
-	    upload->temporary != NULL ? upload->temporary : upload->target;
-	const struct sftp_request open = {
-		.op = SFTP_OPEN,
-		.name = sftp_string_of(name),
-		.open = flags,
-	};
-	struct upload_lane *first = &upload->lanes[0];
-	struct sftp *sftp = gateway->channels[0].sftp;
 	int err;
 
 	task_begin(gateway, &upload->task, &ops);
+	upload->begun_ms = gateway_now(gateway);
 	err = upload_look(upload);
-	if (first->state == LANE_OPEN) {
+	if (upload->lanes[0].state == LANE_OPEN) {
 		if (err == 0)
 			upload_place(upload);
 		else
 			upload_fail(upload, 451, strerror(-err));
 		return;
 	}
-	first->state = LANE_FILE;
 	if (err == 0)
-		err = sftp_send(sftp, &open, NULL, 0, upload_on_open, first);
+		err = upload_open(upload, flags);
 	if (err != 0)
 		upload_not_sent(upload, err);
 }
@@ -241,7 +291,7 @@ upload_start(struct gateway *gateway, char *target, bool append, bool unique)
 	else if (atomic)
 		upload->temporary = rename_temporary(gateway, target);
 	if (atomic || unique)
-		flags |= SFTP_OPEN_CREATE | SFTP_OPEN_EXCLUSIVE;
+		flags = UPLOAD_OPEN_NEW;
 	else if (upload->kind == UPLOAD_WHOLE)
 		flags |= SFTP_OPEN_CREATE | SFTP_OPEN_TRUNCATE;
 	else if (append)

@@ -9,7 +9,7 @@
  * target itself.
  *
  *	OPENING --> RECEIVING --> WRITING --> RENAMING --> 226
- *	         handle        EOF        all replies good
+ *	         handle       all data    EOF, all replies good
  *
  * An error, ABOR, or a loss ends it in each state but RENAMING: the temporary
  * file is removed, or a file that was written in place is cut back to its part
@@ -22,8 +22,9 @@
  * file once more, on another channel of the same SSH connection, and spreads
  * the WRITEs: each has its own window, and each WRITE has its offset.  Only
  * with a server that has lsetstat@openssh.com, as OpenSSH's since 8.1: rclone
- * takes a second OPEN for a new file, empties it, and reports success; and an
- * upload by several channels to proftpd's mod_sftp sometimes stands still.
+ * takes a second OPEN for a new file, empties it, and reports success; and
+ * proftpd's mod_sftp ends the SSH connection, with all sessions, if one channel
+ * more than it permits is opened.
  */
 #ifndef GATEWAY_UPLOAD_H
 #define GATEWAY_UPLOAD_H
@@ -79,8 +80,11 @@ struct upload {
 	} kind;
 	struct upload_lane lanes[GATEWAY_CHANNELS];
 	unsigned max_lanes;
-	bool spread;	    /* further channels were opened */
-	int64_t fastest_ms; /* the shortest time until a WRITE was answered */
+	bool spread; /* further channels were opened ... */
+	bool yields; /* ... and others need them */
+	int64_t begun_ms;
+	int64_t fastest_ms; /* the shortest time until LSTAT or a WRITE was
+			     * answered */
 	TAILQ_HEAD(, upload_write) writes;
 	struct buf waiting; /* --no-concurrent-writes: not sent yet */
 	unsigned n_awaited; /* other replies without which it is not complete */
@@ -97,7 +101,8 @@ struct upload {
 	unsigned n_links;   /* followed by READLINK */
 	bool is_link;	    /* the target is */
 	bool follows;	    /* it is, or may be: what is behind it counts */
-	bool closing;	    /* FSYNC and CLOSE were sent */
+	bool opens_behind; /* ... before data are written: upload_go_behind() */
+	bool closing;	   /* FSYNC and CLOSE were sent */
 	struct newline_state newline;
 	bool convert;
 	struct rename *rename;
@@ -107,6 +112,9 @@ struct upload {
 /* The file is open on the session's channel, and its size is known if that is
  * needed. */
 void upload_go(struct upload *upload);
+/* The target is a symbolic link.  Once the temporary file is open, and the file
+ * behind the link is known, goes on with a temporary file beside that one. */
+void upload_go_behind(struct upload *upload);
 
 /* ---- upload_target.c ---- */
 /* Requests what the target is.  0 or a negative errno. */
@@ -122,10 +130,14 @@ void upload_note_old(struct upload *upload, const struct sftp_reply *reply);
 
 /* ---- upload_write.c ---- */
 void upload_data(struct task *task, const struct iovec *pieces, size_t n);
+void upload_ending(struct task *task);
 void upload_eof(struct task *task);
 void upload_room(struct task *task);
 void upload_channel_ready(struct task *task, unsigned channel);
 void upload_channel_lost(struct task *task, unsigned channel);
+void upload_yield(struct task *task);
+/* A request that was sent then has been answered. */
+void upload_note_reply(struct upload *upload, int64_t sent_ms);
 /* Reads the client's data, or not, and opens further lanes. */
 void upload_flow(struct upload *upload);
 /* Keeps the handle in the reply to OPEN.  False when out of memory. */
@@ -142,5 +154,7 @@ void upload_fail(struct upload *upload, unsigned code, const char *text);
 void upload_refused(struct upload *upload, enum status_of of,
     const struct sftp_reply *reply);
 void upload_free(struct task *task);
+/* Closes the file there; its success is needed.  False: the upload is over. */
+bool upload_close(struct upload_lane *lane);
 
 #endif

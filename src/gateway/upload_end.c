@@ -107,9 +107,10 @@ upload_fail(struct upload *upload, unsigned code, const char *text)
 	struct gateway *gateway = upload->task.gateway;
 
 	upload_undo(upload);
-	gateway_data_reset_it(gateway);
 	task_end(gateway);
 	gateway_finish(gateway, "%u %s.", code, text);
+	/* Behind the reply: before it, a reset is a cut transfer. */
+	gateway_data_reset_it(gateway);
 }
 
 void
@@ -131,12 +132,6 @@ upload_is_ending(const struct task *task)
 void
 upload_stop(struct task *task, enum task_stop why)
 {
-	static const char *const texts[] = {
-		[TASK_ABORTED] = "The transfer was aborted",
-		[TASK_DATA_LOST] = "The data connection was lost",
-		[TASK_CONTROL_LOST] = "The control connection was lost",
-		[TASK_FAILED] = "The SSH connection was lost",
-	};
 	struct upload *upload = (struct upload *)task;
 	struct gateway *gateway = task->gateway;
 
@@ -148,10 +143,10 @@ upload_stop(struct task *task, enum task_stop why)
 		upload->rename = NULL;
 		gateway_data_reset_it(gateway);
 		task_end(gateway);
-		gateway_finish(gateway, "426 %s.", texts[why]);
+		gateway_finish(gateway, "426 %s.", task_stop_text(why));
 		return;
 	}
-	upload_fail(upload, 426, texts[why]);
+	upload_fail(upload, 426, task_stop_text(why));
 }
 
 /* ---- a good end ---- */
@@ -171,6 +166,8 @@ static void
 upload_on_renamed(void *ctx, struct sftp_reply *reply)
 {
 	struct upload *upload = ctx;
+	/* The next upload of the session opens its file behind the link. */
+	bool late = upload->is_link && !upload->opens_behind;
 	char text[STATUS_TEXT_MAX], whole[STATUS_TEXT_MAX + 100];
 	unsigned code;
 
@@ -180,10 +177,15 @@ upload_on_renamed(void *ctx, struct sftp_reply *reply)
 		return;
 	}
 	code = status_to_ftp(STATUS_OF_STORE, reply, text);
+	if (gateway_is_lost(reply)) {
+		upload_fail(upload, code, text);
+		return;
+	}
 	snprintf(whole, sizeof(whole),
-	    "%s, when the temporary file was renamed (see culvert --upload)",
-	    text);
-	upload_fail(upload, code, gateway_is_lost(reply) ? text : whole);
+	    "%s, when the temporary file was renamed (%s)", text,
+	    late ? "the link may lead to another file system; try again" :
+		   "see culvert --upload");
+	upload_fail(upload, late ? 450 : code, whole);
 }
 
 /* Servers may refuse to set it. */
@@ -230,10 +232,14 @@ upload_on_needed(void *ctx, struct sftp_reply *reply)
 	struct upload *upload = lane->upload;
 
 	upload->n_awaited--;
-	if (gateway_ok(reply))
-		upload_finish(upload);
-	else
+	if (!gateway_ok(reply)) {
 		upload_refused(upload, STATUS_OF_WRITE, reply);
+		return;
+	}
+	if (lane->number > 0)
+		gateway_channel_drop(upload->task.gateway, lane->number);
+	if (upload->state == UPLOAD_WRITING)
+		upload_finish(upload);
 }
 
 /* Sends a request whose success is needed. */
@@ -252,6 +258,13 @@ upload_need(struct upload_lane *lane, enum sftp_op op)
 	return true;
 }
 
+bool
+upload_close(struct upload_lane *lane)
+{
+	lane->state = LANE_CLOSED;
+	return upload_need(lane, SFTP_CLOSE);
+}
+
 /* Sends what ends the file, behind the WRITEs.  False: the upload is over. */
 static bool
 upload_send_end(struct upload *upload)
@@ -264,11 +277,9 @@ upload_send_end(struct upload *upload)
 	    !upload_need(&upload->lanes[0], SFTP_FSYNC))
 		return false;
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++)
-		if (upload->lanes[i].state == LANE_OPEN) {
-			if (!upload_need(&upload->lanes[i], SFTP_CLOSE))
-				return false;
-			upload->lanes[i].state = LANE_CLOSED;
-		}
+		if (upload->lanes[i].state == LANE_OPEN &&
+		    !upload_close(&upload->lanes[i]))
+			return false;
 	return true;
 }
 
@@ -292,7 +303,8 @@ upload_finish(struct upload *upload)
 		(!spread && sftp_is_ordered(gateway->channels[0].sftp))) &&
 	    !upload_send_end(upload))
 		return;
-	if (upload->closing && TAILQ_EMPTY(&upload->writes) &&
-	    upload->n_awaited == 0 && upload->n_lookups == 0)
+	if (gateway->data_eof && upload->closing &&
+	    TAILQ_EMPTY(&upload->writes) && upload->n_awaited == 0 &&
+	    upload->n_lookups == 0)
 		upload_commit(upload);
 }

@@ -6,6 +6,7 @@
  * A server that does not follow links there, as paramiko's, is asked for each
  * one by READLINK.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -29,6 +30,19 @@ upload_ask(struct upload *upload, enum sftp_op op, sftp_reply_cb *done)
 
 	upload->n_lookups += err == 0;
 	return err;
+}
+
+/* The same, for what must be known.  False: the upload is over. */
+static bool
+upload_ask_again(struct upload *upload, enum sftp_op op, sftp_reply_cb *done)
+{
+	int err = upload_ask(upload, op, done);
+
+	/* That the channel is lost is told otherwise. */
+	if (err == 0 || err == -EPIPE)
+		return true;
+	upload_fail(upload, 451, strerror(-err));
+	return false;
 }
 
 int
@@ -70,6 +84,8 @@ upload_looked_up(struct upload *upload)
 	upload_hide(upload);
 	if (upload->n_lookups == 0 && upload->state == UPLOAD_WRITING)
 		upload_finish(upload);
+	else if (upload->state == UPLOAD_OPENING && upload->opens_behind)
+		upload_go_behind(upload);
 }
 
 void
@@ -129,8 +145,8 @@ upload_on_readlink(void *ctx, struct sftp_reply *reply)
 	}
 	free(upload->target);
 	upload->target = target;
-	(void)upload_ask(upload, SFTP_LSTAT, upload_on_target);
-	upload_looked_up(upload);
+	if (upload_ask_again(upload, SFTP_LSTAT, upload_on_target))
+		upload_looked_up(upload);
 }
 
 static void
@@ -147,9 +163,10 @@ upload_on_real(void *ctx, struct sftp_reply *reply)
 		upload->target = target;
 	} else {
 		free(target);
-		if (upload->is_link)
-			(void)upload_ask(upload, SFTP_READLINK,
-			    upload_on_readlink);
+		if (upload->is_link &&
+		    !upload_ask_again(upload, SFTP_READLINK,
+			upload_on_readlink))
+			return;
 	}
 	upload_looked_up(upload);
 }
@@ -163,6 +180,18 @@ upload_on_linked(void *ctx, struct sftp_reply *reply)
 		upload_looked_up(upload);
 }
 
+/* An upload with a spare file writes before it is known that its target is a
+ * link. */
+static void
+upload_note_link(struct upload *upload)
+{
+	struct gateway *gateway = upload->task.gateway;
+
+	upload->opens_behind = upload->state == UPLOAD_OPENING;
+	gateway->spare_asked = true;
+	gateway->spare_permitted = false;
+}
+
 /* If the server refuses to say what it is, it may be a link. */
 static void
 upload_on_target(void *ctx, struct sftp_reply *reply)
@@ -171,14 +200,19 @@ upload_on_target(void *ctx, struct sftp_reply *reply)
 	bool refused = reply->type == SFTP_REPLY_STATUS &&
 	    reply->status != SFTP_NO_SUCH_FILE;
 
+	if (upload->n_links == 0)
+		upload_note_reply(upload, upload->begun_ms);
 	if (upload_is_directory(upload, reply))
 		return;
 	upload->is_link = upload->old_mode_known && S_ISLNK(upload->old_mode);
 	if (upload->temporary != NULL && (upload->is_link || refused)) {
 		upload->old_mode_known = false;
 		upload->follows = true;
-		(void)upload_ask(upload, SFTP_STAT, upload_on_linked);
-		(void)upload_ask(upload, SFTP_REALPATH, upload_on_real);
+		if (upload->is_link)
+			upload_note_link(upload);
+		if (!upload_ask_again(upload, SFTP_STAT, upload_on_linked) ||
+		    !upload_ask_again(upload, SFTP_REALPATH, upload_on_real))
+			return;
 	}
 	upload_looked_up(upload);
 }

@@ -31,6 +31,7 @@ upload_has_room(const struct upload_lane *lane)
 	struct gateway *gateway = lane->upload->task.gateway;
 
 	return lane->state == LANE_OPEN &&
+	    (lane->number == 0 || !lane->upload->yields) &&
 	    gateway->handler->channel_queued(gateway->ctx, lane->number) <=
 	    LIMIT_HIGH_WATER &&
 	    sftp_pending(upload_sftp(lane)) < LIMIT_SFTP_WRITES &&
@@ -49,7 +50,8 @@ upload_choose(struct upload *upload)
 		struct upload_lane *lane = &upload->lanes[i];
 		bool room = upload_has_room(lane);
 
-		if (lane->state == LANE_OPEN && room >= best_room &&
+		if (lane->state == LANE_OPEN && !upload->yields &&
+		    room >= best_room &&
 		    (room > best_room || lane->in_flight < best->in_flight)) {
 			best = lane;
 			best_room = room;
@@ -58,8 +60,17 @@ upload_choose(struct upload *upload)
 	return best;
 }
 
-/* How long replies to WRITEs take at least: to the fastest, or, before there is
- * one, to the first so far. */
+void
+upload_note_reply(struct upload *upload, int64_t sent_ms)
+{
+	int64_t ms = gateway_now(upload->task.gateway) - sent_ms;
+
+	if (ms < upload->fastest_ms)
+		upload->fastest_ms = ms;
+}
+
+/* How long replies take at least: the fastest, or, before there is one,
+ * that to the first WRITE so far. */
 static int64_t
 upload_reply_ms(const struct upload *upload)
 {
@@ -77,7 +88,7 @@ upload_add_lanes(struct upload *upload)
 {
 	struct gateway *gateway = upload->task.gateway;
 
-	if (upload->spread ||
+	if (upload->spread || upload->yields ||
 	    upload->lanes[0].in_flight < LIMIT_SFTP_CHANNEL_FULL ||
 	    upload_reply_ms(upload) < LIMIT_SFTP_SPREAD_MS)
 		return;
@@ -139,6 +150,33 @@ upload_channel_lost(struct task *task, unsigned channel)
 		upload_fail(upload, 426, "A channel of the upload was lost");
 }
 
+/* Closes a lane without WRITEs on the way.  False: the upload is over. */
+static bool
+upload_give_up_lane(struct upload_lane *lane)
+{
+	struct gateway *gateway = lane->upload->task.gateway;
+
+	if (lane->number == 0 || lane->in_flight > 0 ||
+	    lane->state == LANE_NONE || lane->state == LANE_CLOSED)
+		return true;
+	if (lane->state == LANE_OPEN)
+		return upload_close(lane);
+	lane->state = LANE_CLOSED;
+	gateway_channel_drop(gateway, lane->number);
+	return true;
+}
+
+void
+upload_yield(struct task *task)
+{
+	struct upload *upload = (struct upload *)task;
+
+	upload->yields = true;
+	for (unsigned i = 1; i < upload->max_lanes; i++)
+		if (!upload_give_up_lane(&upload->lanes[i]))
+			return;
+}
+
 /* ---- WRITEs ---- */
 
 static bool upload_send_next(struct upload *upload);
@@ -148,19 +186,18 @@ upload_on_write(void *ctx, struct sftp_reply *reply)
 {
 	struct upload_write *write = ctx;
 	struct upload *upload = write->upload;
+	struct upload_lane *lane = &upload->lanes[write->lane];
 
 	if (!gateway_ok(reply)) {
 		upload_refused(upload, STATUS_OF_WRITE, reply);
 		return;
 	}
-	if (gateway_now(upload->task.gateway) - write->sent_ms <
-	    upload->fastest_ms)
-		upload->fastest_ms =
-		    gateway_now(upload->task.gateway) - write->sent_ms;
-	upload->lanes[write->lane].in_flight -= write->len;
+	upload_note_reply(upload, write->sent_ms);
+	lane->in_flight -= write->len;
 	TAILQ_REMOVE(&upload->writes, write, entry);
 	free(write);
-	if (!upload_send_next(upload))
+	if (!upload_send_next(upload) ||
+	    (upload->yields && !upload_give_up_lane(lane)))
 		return;
 	if (upload->state == UPLOAD_WRITING)
 		upload_finish(upload);
@@ -200,27 +237,6 @@ upload_write(struct upload *upload, struct upload_lane *lane,
 	upload->end += request.len;
 	upload->task.gateway->quiet_s = 0;
 	return true;
-}
-
-/* Takes at most max bytes from the pieces, which then begin behind them;
- * returns how many pieces it has filled. */
-static size_t
-upload_take(struct iovec *pieces, size_t n, size_t max,
-    struct iovec ret[SFTP_PIECES])
-{
-	size_t taken = 0;
-
-	for (size_t i = 0; i < n && max > 0 && taken < SFTP_PIECES; i++) {
-		size_t len = pieces[i].iov_len < max ? pieces[i].iov_len : max;
-
-		if (len == 0)
-			continue;
-		ret[taken++] = (struct iovec) { pieces[i].iov_base, len };
-		pieces[i].iov_base = (uint8_t *)pieces[i].iov_base + len;
-		pieces[i].iov_len -= len;
-		max -= len;
-	}
-	return taken;
 }
 
 /* --no-concurrent-writes: sends the next WRITE when the last one was answered.
@@ -271,10 +287,10 @@ upload_send(struct upload *upload, struct iovec *pieces, size_t n)
 		return upload_send_later(upload, pieces, n);
 	for (;;) {
 		lane = upload_choose(upload);
-		taken = upload_take(pieces, n,
+		taken = stream_take(pieces, n,
 		    gateway_block(upload->task.gateway,
 			sftp_max_write(upload_sftp(lane))),
-		    part);
+		    part, SFTP_PIECES);
 		if (taken == 0)
 			return true;
 		if (!upload_write(upload, lane, part, taken))
@@ -321,7 +337,7 @@ upload_data(struct task *task, const struct iovec *pieces, size_t n)
 }
 
 void
-upload_eof(struct task *task)
+upload_ending(struct task *task)
 {
 	struct upload *upload = (struct upload *)task;
 	uint8_t last[1];
@@ -336,6 +352,17 @@ upload_eof(struct task *task)
 		return;
 	upload->state = UPLOAD_WRITING;
 	upload_finish(upload);
+}
+
+void
+upload_eof(struct task *task)
+{
+	struct upload *upload = (struct upload *)task;
+
+	if (upload->state == UPLOAD_WRITING)
+		upload_finish(upload);
+	else
+		upload_ending(task);
 }
 
 /* ---- flow ---- */

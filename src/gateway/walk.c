@@ -80,17 +80,18 @@ static void
 walk_fail(struct walk *walk, unsigned code, const char *text)
 {
 	struct gateway *gateway = walk->task.gateway;
-	bool begun = walk->begun && walk->on_control;
+	bool on_control = walk->on_control, begun = walk->begun;
 
-	if (!walk->on_control)
-		gateway_data_reset_it(gateway);
 	task_end(gateway);
 	/* A multi-line reply ends with its own code (RFC 959 section 4.2). */
-	if (begun)
+	if (begun && on_control)
 		gateway_finish(gateway, "213 The listing is not complete: %s.",
 		    text);
 	else
 		gateway_finish(gateway, "%u %s.", code, text);
+	/* Behind the reply: before it, a reset is a cut transfer. */
+	if (!on_control)
+		gateway_data_reset_it(gateway);
 }
 
 static void
@@ -100,10 +101,7 @@ walk_stop(struct task *task, enum task_stop why)
 
 	if (why == TASK_DATA_LOST && walk->on_control)
 		return;
-	walk_fail(walk, 426,
-	    why == TASK_ABORTED	      ? "The transfer was aborted" :
-		why == TASK_DATA_LOST ? "The data connection was lost" :
-					"The connection was lost");
+	walk_fail(walk, 426, task_stop_text(why));
 }
 
 static void

@@ -158,6 +158,9 @@ net_stream_read(uv_stream_t *uv_stream, ssize_t n, const uv_buf_t *bytes)
 	else if (n > 0 && s->owner == SOCK_OWNED)
 		s->stream.handler->data(s->stream.ctx,
 		    &(struct iovec) { bytes->base, (size_t)n }, 1);
+	/* So few bytes may be a command with a password. */
+	if (n > 0 && n <= LIMIT_COMMAND_LINE)
+		explicit_bzero(bytes->base, (size_t)n);
 }
 
 /* Starts or stops reading, as the owner wants, if the state of the stream
@@ -327,6 +330,34 @@ net_dial_host(struct net *net, const char *host, uint16_t port,
 	if (err != 0)
 		net_stream_fail(s, err);
 	return &s->stream;
+}
+
+/* closed() comes by the same timer, and has precedence. */
+static void
+net_stream_on_reopened(uv_timer_t *timer)
+{
+	struct net_stream *s = timer->data;
+
+	s->connected = true;
+	net_stream_read_apply(s);
+	if (s->err == 0)
+		s->stream.handler->opened(s->stream.ctx);
+	if (!uv_is_closing(&s->uv.handle))
+		net_stream_send(s);
+}
+
+void
+net_stream_reopen(struct stream *stream, const struct stream_handler *handler,
+    void *ctx)
+{
+	struct net_stream *s = (struct net_stream *)stream;
+
+	assert(stream->ops == &sock_ops);
+	stream_set_handler(stream, handler, ctx);
+	uv_read_stop(&s->uv.stream);
+	s->connected = false;
+	if (s->err == 0)
+		uv_timer_start(&s->timer, net_stream_on_reopened, 0, 0);
 }
 
 /* ---- addresses ---- */

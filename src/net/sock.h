@@ -55,6 +55,10 @@ size_t net_finishing(const struct net *net);
 /* Call it when the loop has no handles left.  NULL is allowed. */
 void net_free(struct net *net);
 
+/* From now on, connections may be made from an address of another host
+ * (IP_TRANSPARENT), which needs CAP_NET_RAW. */
+void net_allow_foreign(struct net *net);
+
 /*
  * Connects to *to, from the address *from (its port is ignored) unless from is
  * NULL.  Returns a connecting stream, which the caller owns, or NULL with a
@@ -81,11 +85,27 @@ struct stream *net_dial_host(struct net *net, const char *host, uint16_t port,
     const struct addr *from, const struct stream_handler *handler, void *ctx);
 
 /*
+ * Makes an open stream look like one that has just been dialled: opened() comes
+ * from the loop.  The stream stays with its owner, or gets a new one.
+ */
+void net_stream_reopen(struct stream *stream,
+    const struct stream_handler *handler, void *ctx);
+
+/*
  * The addresses of the two ends of a TCP stream of this module; AF_UNSPEC for a
  * Unix socket, or if the kernel no longer knows them.
  */
 struct addr net_stream_local(const struct stream *stream);
 struct addr net_stream_peer(const struct stream *stream);
+
+/*
+ * The address to which the client of an accepted stream had connected, before
+ * nft's "redirect" changed that (SO_ORIGINAL_DST).  AF_UNSPEC if nothing did.
+ */
+struct addr net_stream_original(const struct stream *stream);
+
+/* Is it an address of this host?  Its port is ignored. */
+bool net_is_own(const struct addr *addr);
 
 /* For a Unix socket: sets *ret to the user of the process at the other end
  * (SO_PEERCRED).  Returns 0 or a negative errno. */
@@ -101,14 +121,21 @@ struct net_listener;
  */
 typedef void net_accept_cb(void *ctx, struct stream *stream);
 
+enum net_listen_flag {
+	NET_DUAL = 1 << 0, /* a socket on "::" also accepts IPv4 (IPV6_V6ONLY is
+			    * off) */
+	/* IP_TRANSPARENT: the address may belong to another host, whose
+	 * connections nft(8) sends here.  Needs CAP_NET_RAW. */
+	NET_FOREIGN = 1 << 1,
+};
+
 /*
- * Listens on *at; with port 0 the kernel chooses the port.  With dual, a socket
- * on "::" also accepts IPv4 (IPV6_V6ONLY is off).  Accepts nothing before
- * net_listener_start().  Returns a listener, which the caller owns, or NULL
- * with a negative errno in *ret_err.
+ * Listens on *at; with port 0 the kernel chooses the port.  flags: of enum
+ * net_listen_flag.  Accepts nothing before net_listener_start().  Returns a
+ * listener, which the caller owns, or NULL with a negative errno in *ret_err.
  */
 struct net_listener *net_listen(struct net *net, const struct addr *at,
-    bool dual, net_accept_cb *accepted, void *ctx, int *ret_err);
+    unsigned flags, net_accept_cb *accepted, void *ctx, int *ret_err);
 
 /* Does the same with fd, a TCP socket that already listens.  On success the
  * listener owns fd; otherwise the caller still does. */
@@ -122,6 +149,9 @@ struct net_listener *net_listen_unix(struct net *net, const char *path,
 
 /* Starts accepting connections.  Returns 0 or a negative errno. */
 int net_listener_start(struct net_listener *listener);
+
+/* Sets NET_FOREIGN.  Returns 0 or a negative errno. */
+int net_listener_set_foreign(struct net_listener *listener);
 
 /* The address on which it listens, with the port that the kernel has chosen. */
 struct addr net_listener_addr(const struct net_listener *listener);

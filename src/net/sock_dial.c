@@ -100,7 +100,8 @@ sock_dial_on_poll(uv_poll_t *poll, int status, int events)
 
 /* Makes a socket to connect to *to.  Returns 0 or a negative errno. */
 static int
-prepare(const struct addr *to, const struct addr *from, int *ret_fd)
+prepare(const struct net *net, const struct addr *to, const struct addr *from,
+    int *ret_fd)
 {
 	CLEANUP(cleanup_fd) int fd = -1;
 	struct sockaddr_storage sa;
@@ -123,7 +124,10 @@ prepare(const struct addr *to, const struct addr *from, int *ret_fd)
 		    sizeof(on));
 		source.port = 0;
 		len = addr_to_sockaddr(&source, &sa);
-		if (bind(fd, (const struct sockaddr *)&sa, len) != 0)
+		if (bind(fd, (const struct sockaddr *)&sa, len) != 0 &&
+		    (errno != EADDRNOTAVAIL || !net->foreign ||
+			sock_set_foreign(fd, from->family) != 0 ||
+			bind(fd, (const struct sockaddr *)&sa, len) != 0))
 			return -errno;
 	}
 	*ret_fd = steal_fd(&fd);
@@ -138,7 +142,7 @@ try_one(struct sock_dial *dial, const struct addr *to)
 	CLEANUP(cleanup_fd) int fd = -1;
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(to, &sa);
-	int err = prepare(to, &dial->from, &fd);
+	int err = prepare(dial->net, to, &dial->from, &fd);
 
 	if (err != 0) {
 		sock_warn_shortage(dial->net, "cannot connect", err);

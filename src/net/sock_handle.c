@@ -68,6 +68,12 @@ net_new(uv_loop_t *loop)
 }
 
 void
+net_allow_foreign(struct net *net)
+{
+	net->foreign = true;
+}
+
+void
 net_hurry(struct net *net)
 {
 	net->hurry = true;
@@ -195,6 +201,62 @@ struct addr
 sock_addr(const union sock_handle *uv, bool peer)
 {
 	return sock_fd_addr(sock_fd(uv), peer);
+}
+
+int
+sock_set_foreign(int fd, sa_family_t family)
+{
+	int on = 1, err;
+
+	if (family == AF_INET6)
+		err = setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on,
+		    sizeof(on));
+	else
+		err =
+		    setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on));
+	return err == 0 ? 0 : -errno;
+}
+
+/* SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST have this value.  Their headers
+ * define much that others define, too. */
+#define ORIGINAL_DST 80
+
+struct addr
+net_stream_original(const struct stream *stream)
+{
+	const struct net_stream *s = (const struct net_stream *)stream;
+	struct addr local = net_stream_local(stream);
+	struct addr addr = { .family = AF_UNSPEC };
+	struct sockaddr_storage storage = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(storage);
+	int level = local.family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
+
+	if (local.family != AF_INET && local.family != AF_INET6)
+		return addr;
+	if (getsockopt(sock_fd(&s->uv), level, ORIGINAL_DST, &storage, &len) ==
+		0 &&
+	    addr_from_sockaddr((struct sockaddr *)&storage, &addr) == 0 &&
+	    addr_same_ip(&addr, &local) && addr.port == local.port)
+		addr.family = AF_UNSPEC;
+	return addr;
+}
+
+bool
+net_is_own(const struct addr *addr)
+{
+	struct addr any_port = *addr;
+	struct sockaddr_storage sa;
+	socklen_t len;
+	bool own;
+	int fd;
+
+	any_port.port = 0;
+	len = addr_to_sockaddr(&any_port, &sa);
+	fd = socket(addr->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	own = fd < 0 || bind(fd, (const struct sockaddr *)&sa, len) == 0;
+	if (fd >= 0)
+		close(fd);
+	return own;
 }
 
 struct addr

@@ -32,12 +32,12 @@ struct net_listener {
 
 /* Makes a listening socket.  Returns 0 or a negative errno. */
 static int
-sock_listen(const struct addr *at, bool dual, int *ret_fd)
+sock_listen(const struct addr *at, unsigned flags, int *ret_fd)
 {
 	CLEANUP(cleanup_fd) int fd = -1;
 	struct sockaddr_storage sa;
 	socklen_t len = addr_to_sockaddr(at, &sa);
-	int on = 1, v6only = !(dual && addr_is_any(at)), err;
+	int on = 1, v6only = (flags & NET_DUAL) == 0 || !addr_is_any(at), err;
 
 	fd = socket(at->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -55,6 +55,10 @@ sock_listen(const struct addr *at, bool dual, int *ret_fd)
 	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6only,
 		sizeof(v6only)) != 0)
 		return -errno;
+	if ((flags & NET_FOREIGN) != 0)
+		err = sock_set_foreign(fd, at->family);
+	if (err != 0)
+		return err;
 	if (bind(fd, (const struct sockaddr *)&sa, len) != 0 ||
 	    listen(fd, SOMAXCONN) != 0)
 		return -errno;
@@ -151,12 +155,12 @@ net_listener_new(struct net *net, int *fd, net_accept_cb *accepted, void *ctx)
 }
 
 struct net_listener *
-net_listen(struct net *net, const struct addr *at, bool dual,
+net_listen(struct net *net, const struct addr *at, unsigned flags,
     net_accept_cb *accepted, void *ctx, int *ret_err)
 {
 	CLEANUP(cleanup_fd) int fd = -1;
 	struct net_listener *listener;
-	int err = sock_listen(at, dual, &fd);
+	int err = sock_listen(at, flags, &fd);
 
 	if (err != 0) {
 		sock_warn_shortage(net, "cannot listen", err);
@@ -279,6 +283,13 @@ struct addr
 net_listener_addr(const struct net_listener *listener)
 {
 	return sock_fd_addr(listener->fd, false);
+}
+
+int
+net_listener_set_foreign(struct net_listener *listener)
+{
+	return sock_set_foreign(listener->fd,
+	    net_listener_addr(listener).family);
 }
 
 int

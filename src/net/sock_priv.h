@@ -19,6 +19,7 @@
 struct net {
 	uv_loop_t *loop;
 	bool hurry;	  /* net_hurry() was called */
+	bool foreign;	  /* net_allow_foreign() was called */
 	size_t finishing; /* streams in stream_finish(), not closed yet */
 	net_finished_cb *finished; /* NULL: nobody waits for them */
 	void *finished_ctx;
@@ -67,6 +68,10 @@ struct addr sock_fd_addr(int fd, bool peer);
 /* Sets the options that every TCP socket has.  Returns 0 or a negative errno.
  */
 int sock_set_options(int fd);
+
+/* Sets IP_TRANSPARENT on a socket of that family.  Returns 0 or a negative
+ * errno. */
+int sock_set_foreign(int fd, sa_family_t family);
 
 /* From now on close(2) sends a reset.  No effect on a Unix socket. */
 void sock_set_abort(int fd);

@@ -28,6 +28,10 @@
  * listener. */
 #define DESCRIPTORS_SESSION 5
 
+/* Those of the ssh of a login: its standard error, the three connections to its
+ * control socket, and the socket for the password with its connection. */
+#define DESCRIPTORS_LOGIN 6
+
 /* Descriptors that belong to no session: those of ssh, of the loop, and of
  * clients that are being refused. */
 #define DESCRIPTORS_OWN (128 + LIMIT_TURNED_AWAY)
@@ -300,26 +304,37 @@ app_make_parts(struct app *app)
 	if (shared->net != NULL) {
 		shared->count.admission = admission_new(&limits);
 		shared->near = near_side_new(&shared->loop, shared->net);
+		shared->socks = socks_hub_new(&shared->loop, shared->net);
 		shared->owners = owners_new();
 		shared->checker = login_checker_new(&shared->loop);
+		shared->ssh_logins = ssh_logins_new(&shared->loop);
 	}
-	if (shared->near != NULL && shared->count.admission != NULL &&
-	    shared->owners != NULL && shared->checker != NULL)
+	if (shared->near != NULL && shared->socks != NULL &&
+	    shared->count.admission != NULL && shared->owners != NULL &&
+	    shared->checker != NULL && shared->ssh_logins != NULL)
 		return true;
 	log_err("out of memory");
 	return false;
 }
 
 static uint64_t
-descriptors_wanted(const struct options *options)
+descriptors_wanted(const struct app_options *options)
 {
-	return DESCRIPTORS_SESSION * options->max_sessions + DESCRIPTORS_OWN;
+	uint64_t sessions = options->process->max_sessions;
+	uint64_t logins = 0;
+
+	for (size_t i = 0; i < options->n; i++)
+		if (options->links[i].logins)
+			logins = sessions < LIMIT_SSH_LOGINS ? sessions :
+							       LIMIT_SSH_LOGINS;
+	return DESCRIPTORS_SESSION * sessions + DESCRIPTORS_LOGIN * logins +
+	    DESCRIPTORS_OWN;
 }
 
 /* Raises the limit of descriptors up to the hard limit; ssh inherits it.
  * Returns false, with the reason logged, if it is too low to start. */
 static bool
-raise_descriptors(const struct options *options)
+raise_descriptors(const struct app_options *options)
 {
 	struct rlimit limit;
 	uint64_t wanted = descriptors_wanted(options);
@@ -343,7 +358,7 @@ raise_descriptors(const struct options *options)
 			    "%lu sessions with transfers; then connections "
 			    "have to wait",
 		    (unsigned long)limit.rlim_cur,
-		    (unsigned long)options->max_sessions);
+		    (unsigned long)options->process->max_sessions);
 	return true;
 }
 
@@ -363,6 +378,7 @@ app_drop_privileges(const struct app *app)
 		.user = app_user_of(app),
 		.directory = app->shared.directory,
 		.low_ports = app->shared.low_ports,
+		.foreign = app->shared.foreign,
 		.no_filters = app->options.process->no_confine,
 	};
 
@@ -392,6 +408,8 @@ app_start_all(struct app *app)
 
 	if (!check_activation(app) || !app_drop_privileges(app))
 		return false;
+	if (app->shared.foreign)
+		net_allow_foreign(app->shared.net);
 	/* Opened only now, because it accepts peers of the user that culvert
 	 * has become. */
 	app->control = control_open(&app->shared, app_obey, app);
@@ -417,13 +435,15 @@ start_monitor(struct app *app)
 	};
 
 	assert(options.n >= 1 && options.n <= LIMIT_DESTINATIONS);
-	if (!privileges_find_user(process->user, &app->user) ||
+	/* culvert exec stays the user that the command is. */
+	if ((app->options.exec == NULL &&
+		!privileges_find_user(process->user, &app->user)) ||
 	    !metrics_arguments(process, &options.metrics))
 		return false;
 	options.user = app_user_of(app);
 	if (monitor_fork(&options, &app->shared.monitor) != 0)
 		return false;
-	if (process->background)
+	if (process->background || app->options.exec != NULL)
 		setsid();
 	snprintf(app->shared.directory, sizeof(app->shared.directory), "%s",
 	    monitor_directory(app->shared.monitor));
@@ -450,7 +470,8 @@ app_start_loop(struct app *app)
 		return false; /* the reason has been logged */
 	err = uv_loop_init(&shared->loop);
 	if (err == 0)
-		err = net_make_room(&shared->loop, descriptors_wanted(options));
+		err = net_make_room(&shared->loop,
+		    descriptors_wanted(&app->options));
 	if (err == 0)
 		err = monitor_attach(shared->monitor, &shared->loop,
 		    app_on_monitor_lost, app);
@@ -485,8 +506,10 @@ app_free_all(struct app *app)
 	background_unwatch(app);
 	monitor_detach(shared->monitor);
 	login_checker_free(shared->checker);
+	ssh_logins_free(shared->ssh_logins);
 	/* Calls the callbacks of handles that were closed just now. */
 	uv_run(&shared->loop, UV_RUN_DEFAULT);
+	socks_hub_free(shared->socks);
 	net_free(shared->net);
 	owners_free(shared->owners);
 	transfer_log_free(shared->transfer_log);
@@ -529,14 +552,11 @@ app_open(const struct app_options *options, int *ret_status)
 		log_err("%s", why);
 		return NULL;
 	}
-	/* culvert has opened nothing yet.  What the caller left open, such as a
-	 * lock or the end of a pipe, must not stay open as long as culvert
-	 * runs. */
-	closefrom(STDERR_FILENO + 1 + (int)shared->activation.n);
 	if (!background_fork(&app, ret_status))
 		return NULL;
+	background_close_inherited(&app);
 	log_open();
-	if (!raise_descriptors(options->process))
+	if (!raise_descriptors(options))
 		return NULL;
 	err = notify_open(&app.notify);
 	if (err != 0)

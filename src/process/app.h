@@ -30,6 +30,8 @@
 /* SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2 */
 #define APP_SIGNALS 5
 
+struct exec;
+
 /* -f: the foreground process (base/foreground.h) waits until everything is
  * ready. */
 struct background {
@@ -51,6 +53,8 @@ struct app_options {
 	 */
 	control_order_cb *request;
 	void *ctx; /* of request */
+
+	struct exec *exec; /* of culvert exec; otherwise NULL */
 };
 
 struct app {
@@ -112,6 +116,11 @@ void app_disconnect(struct app *app);
 /* Forks, if -f was given.  Returns false in the foreground process, which must
  * end with the exit status in *ret_status. */
 bool background_fork(struct app *app, int *ret_status);
+
+/* For the process that continues after background_fork(), which has opened
+ * nothing else yet.  Closes what the caller has left open, such as a lock or
+ * the end of a pipe, because it must not stay open as long as culvert runs. */
+void background_close_inherited(struct app *app);
 
 /* Call them when the loop starts, and when it has ended.  In between, the
  * foreground process is released when everything is ready; if it is killed

@@ -109,7 +109,8 @@ config_here_exposed(const struct place *place)
 		return "clients of other hosts could connect; \"allow\" says "
 		       "which may (an address or a network; 0.0.0.0/0 and ::/0 "
 		       "for everybody)";
-	if (place->sftp && options->sftp.login_file == NULL)
+	if (place->sftp && options->sftp.login_file == NULL &&
+	    !options->login.ssh)
 		return "clients of other hosts could use the files without a "
 		       "password; \"login-file\" says who may log in (culvert "
 		       "passwd makes it)";

@@ -303,6 +303,9 @@ destination_link_options(const struct options *options, size_t to)
 		.session = !options->no_session,
 		.explain = !options->no_session,
 		.watch_ms = LIMIT_SSH_WATCH_MS,
+		.logins = options->login.ssh,
+		.login_hosts = options->login.hosts.texts,
+		.n_login_hosts = options->login.hosts.n,
 	};
 }
 
@@ -325,7 +328,8 @@ make_links(struct destination *destination)
 	const struct reconnect_options reconnect = {
 		.retries = options->retry,
 		.first_too = options->retry_given || shared->named,
-		.on_demand = options->on_demand,
+		/* With --login ssh nobody ever needs it. */
+		.on_demand = options->on_demand || options->login.ssh,
 		.idle_ms = options->idle_exit_ms,
 		.pause_ms = LIMIT_RECONNECT_PAUSE_MS,
 		.pause_max_ms = LIMIT_RECONNECT_PAUSE_MAX_MS,
@@ -390,7 +394,7 @@ destination_start(struct destination *destination)
 		destination_let_go(destination);
 		return false;
 	}
-	if (options->on_demand)
+	if (options->on_demand || options->login.ssh)
 		start_entries(destination);
 	return true;
 }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "capture/router.h"
 #include "conf/config.h"
 #include "gateway/gateway.h"
 #include "process/loaded.h"
@@ -25,8 +26,13 @@ struct listener {
 	const struct forward *forward;
 	struct tunnel *tunnel;
 	struct side *gateway; /* "sftp/"; else NULL */
+	struct side *front;   /* --login ssh without "sftp/"; else NULL */
+	struct side *socks;   /* "socks/"; else NULL */
 	struct gateway_config gateway_config;
+	struct router
+	    *router; /* of clients that choose their server; or NULL */
 	bool listening;
+	bool added; /* by entry_add() */
 };
 
 struct entry {
@@ -35,7 +41,6 @@ struct entry {
 	const struct config_tunnel *config;
 	struct loaded *loaded; /* the owner of config; NULL: the command line */
 	struct policy policy;
-	struct listener *memory;	  /* one block with all listeners */
 	TAILQ_HEAD(, listener) listeners; /* the listeners with a tunnel */
 	size_t n_starting;		  /* listeners that are starting */
 	bool leaving; /* ends as soon as it has no sessions */
@@ -138,6 +143,12 @@ void destination_free(struct destination *destination);
  */
 struct entry *entry_new(struct destination *destination,
     const struct config_tunnel *config, struct loaded *loaded);
+
+/* Adds a listener to an entry that has been started: binds it and accepts
+ * clients.  forward and policy are borrowed for as long as the entry exists.
+ * Returns NULL if it cannot; the reason has been logged. */
+const struct listener *entry_add(struct entry *entry,
+    const struct forward *forward, const struct policy *policy);
 
 /*
  * From now on the entry accepts no clients.  Its sessions end with 421 and why:

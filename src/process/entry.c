@@ -8,10 +8,25 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "gateway/front_side.h"
 #include "gateway/side.h"
+#include "process/routes.h"
 #include "tunnel/ports.h"
 
 /* ---- the end ---- */
+
+static void
+free_listener(struct listener *listener)
+{
+	router_free(listener->router);
+	tunnel_free(listener->tunnel);
+	side_free(listener->gateway);
+	side_free(listener->front);
+	socks_side_close(listener->socks);
+	side_free(listener->socks);
+	charset_free(listener->gateway_config.charset);
+	free(listener);
+}
 
 void
 entry_let_go(struct entry *entry)
@@ -20,9 +35,7 @@ entry_let_go(struct entry *entry)
 
 	while ((listener = TAILQ_FIRST(&entry->listeners)) != NULL) {
 		TAILQ_REMOVE(&entry->listeners, listener, link);
-		tunnel_free(listener->tunnel);
-		side_free(listener->gateway);
-		charset_free(listener->gateway_config.charset);
+		free_listener(listener);
 	}
 }
 
@@ -32,7 +45,6 @@ entry_free(struct entry *entry)
 	TAILQ_REMOVE(&entry->destination->entries, entry, link);
 	entry_let_go(entry);
 	ports_free(entry->policy.client_ports);
-	free(entry->memory);
 	loaded_release(entry->loaded);
 	free(entry);
 }
@@ -55,7 +67,9 @@ entry_has_sessions(const struct entry *entry)
 	const struct listener *listener;
 
 	TAILQ_FOREACH (listener, &entry->listeners, link)
-		if (tunnel_has_sessions(listener->tunnel))
+		if (tunnel_has_sessions(listener->tunnel) ||
+		    (listener->router != NULL &&
+			router_has_clients(listener->router)))
 			return true;
 	return entry_is_busy(entry);
 }
@@ -65,8 +79,11 @@ entry_drain(struct entry *entry, const char *why)
 {
 	struct listener *listener;
 
-	TAILQ_FOREACH (listener, &entry->listeners, link)
+	TAILQ_FOREACH (listener, &entry->listeners, link) {
 		tunnel_drain(listener->tunnel, why);
+		if (listener->router != NULL)
+			router_stop(listener->router, why);
+	}
 }
 
 void
@@ -74,8 +91,11 @@ entry_stop(struct entry *entry, const char *why)
 {
 	struct listener *listener;
 
-	TAILQ_FOREACH (listener, &entry->listeners, link)
+	TAILQ_FOREACH (listener, &entry->listeners, link) {
 		tunnel_stop(listener->tunnel, why);
+		if (listener->router != NULL)
+			router_stop(listener->router, why);
+	}
 }
 
 void
@@ -137,8 +157,9 @@ entry_log_error(const struct entry *entry, const char *why)
 	log_line(LOG_LEVEL_ERR, &origin, "%s", why);
 }
 
+/* Tunnels that are made later are nobody's to connect to by hand. */
 static void
-announce(const struct listener *listener)
+announce(const struct listener *listener, enum log_level level)
 {
 	const struct forward *forward = listener->forward;
 	const struct config_tunnel *config = listener->entry->config;
@@ -146,14 +167,27 @@ announce(const struct listener *listener)
 	bool bracket = strchr(forward->host, ':') != NULL;
 	char at[4 * ADDR_TEXT_MAX];
 
-	if (forward->sftp) {
+	if (forward->captures) {
 		log_line(LOG_LEVEL_INFO, &origin,
+		    "listening on %s for captured connections",
+		    tunnel_address(listener->tunnel, at, sizeof(at)));
+		return;
+	}
+	if (forward->sftp) {
+		log_line(level, &origin,
 		    "listening on %s, through %s to its SFTP server",
 		    tunnel_address(listener->tunnel, at, sizeof(at)),
 		    config->options.destination);
 		return;
 	}
-	log_line(LOG_LEVEL_INFO, &origin, "listening on %s%s%s%s to %s%s%s:%u",
+	if (forward->socks) {
+		log_line(level, &origin,
+		    "listening on %s, through %s to the servers of SOCKS clients",
+		    tunnel_address(listener->tunnel, at, sizeof(at)),
+		    config->options.destination);
+		return;
+	}
+	log_line(level, &origin, "listening on %s%s%s%s to %s%s%s:%u",
 	    tunnel_address(listener->tunnel, at, sizeof(at)),
 	    forward->remote ? " of " : ", through ",
 	    config->options.destination, forward->remote ? "," : "",
@@ -179,11 +213,12 @@ entry_on_started(void *ctx, struct tunnel *tunnel, const char *why)
 	listener->listening = true;
 	/* The tunnels of a command line are announced together, when all of
 	 * them listen. */
-	if (shared->named)
-		announce(listener);
+	if (shared->named || listener->added)
+		announce(listener,
+		    listener->added ? LOG_LEVEL_VERBOSE : LOG_LEVEL_INFO);
 	else if (entry->n_starting == 0)
 		TAILQ_FOREACH (listener, &entry->listeners, link)
-			announce(listener);
+			announce(listener, LOG_LEVEL_INFO);
 }
 
 void
@@ -224,7 +259,6 @@ make_policy(struct policy *policy, const struct options *options,
 		.server_data_host_reply = options->server_data_host_reply,
 		.client_data_host_control = options->client_data_host_control,
 		.client_address = options->client_address,
-		.far_address = options->far_address,
 		.commands = {
 			.read_only = options->read_only,
 			.deny = options->deny.texts,
@@ -287,14 +321,19 @@ make_gateway(struct listener *listener)
 		.max_packet = (uint32_t)options->sftp.max_packet,
 		.requests = (unsigned)options->sftp.requests,
 		.channels = (unsigned)options->sftp.channels,
-		.check_logins = options->sftp.login_file != NULL,
+		.check_logins =
+		    options->sftp.login_file != NULL || options->login.ssh,
+		.login_connects = options->login.ssh,
+		.idle_s = options->login.ssh ?
+		    (unsigned)(options->idle_exit_ms / 1000) :
+		    0,
 	};
 	if (options->sftp.charset != NULL) {
 		config->charset = charset_new(options->sftp.charset);
 		if (config->charset == NULL) {
 			entry_log_error(entry,
-			    "libc does not know the character set of "
-			    "--client-charset; iconv -l lists them");
+			    "the character set of --client-charset cannot "
+			    "be used");
 			return false;
 		}
 	}
@@ -306,13 +345,87 @@ make_gateway(struct listener *listener)
 		return false;
 	}
 	take_logins(listener);
+	if (options->login.ssh)
+		gateway_side_set_ssh_logins(listener->gateway,
+		    destination->shared->ssh_logins, &destination->first);
 	return true;
 }
 
-/* Makes and binds a listener.  Returns false with the reason logged. */
+/* Makes the side of a tunnel with --login ssh.  Returns false with the reason
+ * logged. */
 static bool
+make_front(struct listener *listener)
+{
+	const struct entry *entry = listener->entry;
+	const struct destination *destination = entry->destination;
+	struct shared *shared = destination->shared;
+	const struct front_side_options options = {
+		.loop = &shared->loop,
+		.net = shared->net,
+		.logins = shared->ssh_logins,
+		.link = &destination->first,
+		.log_name = entry->config->name,
+	};
+
+	if (listener->forward->sftp || !entry->config->options.login.ssh)
+		return true;
+	listener->front = front_side_new(&options);
+	if (listener->front == NULL)
+		entry_log_error(entry, "out of memory");
+	return listener->front != NULL;
+}
+
+/* For a listener whose clients choose the server.  Returns false with the
+ * reason logged. */
+static bool
+make_router(struct listener *listener, struct tunnel_options *options)
+{
+	const struct entry *entry = listener->entry;
+
+	listener->router = router_new(options->loop, entry->policy.login_ms,
+	    routes_decide, listener);
+	if (listener->router == NULL) {
+		entry_log_error(entry, "out of memory");
+		return false;
+	}
+	if (!listener->forward->captures)
+		return true;
+	options->admitted = routes_captured;
+	options->admitted_ctx = listener;
+	options->transparent =
+	    entry->config->options.capture == OPTIONS_CAPTURE_TPROXY;
+	return true;
+}
+
+/* Makes the side of "socks/", which takes what the tunnel accepts.  Returns
+ * false with the reason logged. */
+static bool
+make_socks(struct listener *listener, struct tunnel_options *options)
+{
+	const struct entry *entry = listener->entry;
+	const struct shared *shared = entry->destination->shared;
+	const struct socks_config config = {
+		.near = shared->near,
+		.policy = options->policy,
+		.router = listener->router,
+		.log_name = entry->config->name,
+	};
+
+	listener->socks = socks_side_new(shared->socks, &config);
+	if (listener->socks == NULL) {
+		entry_log_error(entry, "out of memory");
+		return false;
+	}
+	options->side = listener->socks;
+	options->accepted = socks_side_take;
+	options->accepted_ctx = listener->socks;
+	return true;
+}
+
+/* Makes and binds a listener.  Returns NULL with the reason logged. */
+static struct listener *
 make_listener(struct entry *entry, const struct forward *forward,
-    struct listener *listener)
+    const struct policy *policy)
 {
 	const struct destination *destination = entry->destination;
 	struct shared *shared = destination->shared;
@@ -322,44 +435,59 @@ make_listener(struct entry *entry, const struct forward *forward,
 		.activation = &shared->activation,
 		.bind = forward->bind,
 		.port = forward->port,
-		.server_host = forward->host,
-		.server_port = forward->host_port,
-		.policy = &entry->policy,
+		.side = forward->remote ? destination->far_first : shared->near,
+		.policy = policy,
 		.loop = &shared->loop,
 		.net = shared->net,
-		.near = shared->near,
-		.far =
-		    forward->remote ? destination->far_first : destination->far,
 		.reconnect = destination->reconnect,
 		.link_wait_ms = entry->config->options.link_wait_ms,
 		.count = &shared->count,
 		.log = shared->transfer_log,
 		.patient = shared->named,
 	};
+	struct listener *listener = calloc(1, sizeof(*listener));
 	char why[512];
 
+	if (listener == NULL) {
+		log_err("out of memory");
+		return NULL;
+	}
 	*listener = (struct listener) { .entry = entry, .forward = forward };
-	if (forward->sftp) {
-		if (!make_gateway(listener)) {
-			charset_free(listener->gateway_config.charset);
-			return false;
-		}
-		options.far = listener->gateway;
-		options.server_host = "127.0.0.1";
-		options.sftp = true;
-		options.sftp_whole = !entry->config->options.sftp.in_place;
-		options.no_password =
-		    entry->config->options.sftp.login_file == NULL;
+	if (((forward->captures || forward->socks) &&
+		!make_router(listener, &options)) ||
+	    (forward->sftp && !make_gateway(listener)) ||
+	    (forward->socks && !make_socks(listener, &options)) ||
+	    !make_front(listener)) {
+		free_listener(listener);
+		return NULL;
 	}
+	options.target = routes_target(listener);
 	listener->tunnel = tunnel_new(&options, why, sizeof(why));
-	if (listener->tunnel != NULL)
-		TAILQ_INSERT_TAIL(&entry->listeners, listener, link);
-	else {
+	if (listener->tunnel == NULL) {
 		entry_log_error(entry, why);
-		side_free(listener->gateway);
-		charset_free(listener->gateway_config.charset);
+		free_listener(listener);
+		return NULL;
 	}
-	return listener->tunnel != NULL;
+	if (listener->router != NULL)
+		router_set_tunnel(listener->router, listener->tunnel);
+	if (forward->socks)
+		socks_side_set_tunnel(listener->socks, listener->tunnel);
+	TAILQ_INSERT_TAIL(&entry->listeners, listener, link);
+	return listener;
+}
+
+const struct listener *
+entry_add(struct entry *entry, const struct forward *forward,
+    const struct policy *policy)
+{
+	struct listener *listener = make_listener(entry, forward, policy);
+
+	if (listener == NULL)
+		return NULL;
+	listener->added = true;
+	entry->n_starting++;
+	tunnel_start(listener->tunnel, entry_on_started, listener);
+	return listener;
 }
 
 static bool
@@ -371,15 +499,14 @@ make_entry(struct entry *entry)
 	if (options->client_ports_low > 0 &&
 	    options->client_ports_low < IPPORT_RESERVED)
 		shared->low_ports = true;
-	entry->memory = calloc(options->n_forwards, sizeof(*entry->memory));
-	if (entry->memory == NULL ||
-	    !make_policy(&entry->policy, options, shared->owners)) {
+	shared->foreign |= options->capture == OPTIONS_CAPTURE_TPROXY;
+	if (!make_policy(&entry->policy, options, shared->owners)) {
 		log_err("out of memory");
 		return false;
 	}
 	for (size_t i = 0; i < options->n_forwards; i++)
-		if (!make_listener(entry, &options->forwards[i],
-			&entry->memory[i]))
+		if (make_listener(entry, &options->forwards[i],
+			&entry->policy) == NULL)
 			return false;
 	return true;
 }

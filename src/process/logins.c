@@ -22,8 +22,8 @@
 
 /* ---- one file ---- */
 
-/* Is it a file that only root and this user can change?  Else returns what is
- * wrong. */
+/* NULL if it is a file that only root, the user of this process and that user
+ * can change; else what is wrong. */
 static const char *
 logins_wrong(const struct stat *st, const char *user)
 {
@@ -53,7 +53,8 @@ logins_load(int fd, char **ret, size_t *ret_len)
 
 	if (text == NULL)
 		return -ENOMEM;
-	/* One byte too many is noticed by login_file_parse(). */
+	/* If the file is too large, one byte more than the limit is read, and
+	 * login_file_parse() refuses it. */
 	while (n != 0 && len <= LIMIT_LOGIN_FILE) {
 		n = read(fd, text + len, LIMIT_LOGIN_FILE + 1 - len);
 		if (n < 0 && errno != EINTR) {
@@ -67,6 +68,17 @@ logins_load(int fd, char **ret, size_t *ret_len)
 	*ret = text;
 	*ret_len = len;
 	return 0;
+}
+
+/* What helps against that error. */
+static const char *
+logins_hint(int err)
+{
+	if (err == -ENOENT)
+		return "; \"culvert passwd\" makes the file";
+	if (err == -EACCES)
+		return "; permit the user who runs culvert to read it";
+	return "";
 }
 
 /* Appends the path and the text of a file, each with a NUL.  Returns false with
@@ -83,6 +95,7 @@ logins_add(FILE *out, const char *path, const char *user,
 	char *text;
 	size_t len;
 	int err = 0;
+	bool good;
 
 	if (fd < 0 || fstat(fd, &st) != 0)
 		err = -errno;
@@ -90,8 +103,8 @@ logins_add(FILE *out, const char *path, const char *user,
 	if (err == 0 && wrong == NULL)
 		err = logins_load(fd, &text, &len);
 	if (err != 0 || wrong != NULL) {
-		snprintf(why, LOGINS_WHY_MAX, "%s",
-		    wrong != NULL ? wrong : strerror(-err));
+		snprintf(why, LOGINS_WHY_MAX, "%s%s",
+		    wrong != NULL ? wrong : strerror(-err), logins_hint(err));
 		return false;
 	}
 	if ((st.st_mode & 04) != 0)
@@ -99,19 +112,21 @@ logins_add(FILE *out, const char *path, const char *user,
 			 "o-r",
 		    path);
 	file = login_file_parse(text, len, why, LOGINS_WHY_MAX);
-	if (file != NULL) {
-		/* No text has a NUL. */
-		fwrite(path, 1, strlen(path) + 1, out);
-		fwrite(text, 1, len, out);
-		putc('\0', out);
-	}
+	good = file != NULL;
 	login_file_free(file);
+	/* The text has no NUL; login_file_parse() has checked that. */
+	if (good &&
+	    fprintf(out, "%s%c%.*s%c", path, '\0', (int)len, text, '\0') < 0) {
+		snprintf(why, LOGINS_WHY_MAX, "out of memory");
+		good = false;
+	}
 	free(text);
-	return file != NULL;
+	return good;
 }
 
 /* ---- all files ---- */
 
+/* Makes the message: where the tunnel names the file, and the reason. */
 static void
 logins_complain(const struct config_tunnel *tunnel, const char *reason,
     char why[SETTINGS_WHY_MAX])
@@ -126,7 +141,8 @@ logins_complain(const struct config_tunnel *tunnel, const char *reason,
 	    tunnel->options.sftp.login_file, reason);
 }
 
-/* The path of the tunnel's file; NULL if it is not to be read. */
+/* The path of the tunnel's file; NULL if it has none, or the command line does
+ * not name the tunnel. */
 static const char *
 logins_path(const struct config_tunnel *tunnel, const struct command_line *line)
 {
@@ -135,7 +151,8 @@ logins_path(const struct config_tunnel *tunnel, const struct command_line *line)
 	    NULL;
 }
 
-/* Writes the file of a tunnel to out, unless an earlier tunnel has the same. */
+/* Appends the file of a tunnel, unless an earlier tunnel has the same.  Returns
+ * false with a message in why. */
 static bool
 logins_add_of(FILE *out, const struct config_tunnel *tunnels, size_t number,
     const struct command_line *line, char why[SETTINGS_WHY_MAX])
@@ -165,7 +182,7 @@ logins_gather(const struct config_tunnel *tunnels, size_t n,
 	FILE *out = open_memstream(&bytes, ret_len);
 	bool good = out != NULL;
 
-	settings_no_memory(why);
+	settings_no_memory(why); /* unless something else fails */
 	for (size_t i = 0; i < n && good; i++)
 		good = logins_add_of(out, tunnels, i, line, why);
 	if (out != NULL && fclose(out) == 0 && good)
@@ -176,7 +193,8 @@ logins_gather(const struct config_tunnel *tunnels, size_t n,
 
 /* ---- in the process that uses them ---- */
 
-/* Adds a file, which it takes over; NULL is no file. */
+/* Adds a file, and takes over its reference; NULL: memory was short.  Returns 0
+ * or -ENOMEM. */
 static int
 logins_append(struct logins *logins, const char *path, struct login_file *file)
 {

@@ -1,7 +1,7 @@
 /*
  * The login files that tunnels name (gateway/login_file.h), by path.  A process
- * that is confined cannot read them: culvert reads them before, and at a reload
- * the monitor reads them and passes them on as bytes.
+ * that is confined cannot open them.  So culvert reads them before it is
+ * confined; at a reload, the monitor reads them and passes them on as bytes.
  *
  * A file must belong to root, to the user of this process or to that of --user,
  * and nobody else may write to it.

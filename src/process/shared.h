@@ -12,9 +12,11 @@
 
 #include "base/activation.h"
 #include "base/privdir.h"
+#include "capture/socks_side.h"
 #include "gateway/login_check.h"
 #include "net/sock.h"
 #include "process/logins.h"
+#include "ssh/login.h"
 #include "ssh/monitor.h"
 #include "ssh/window.h"
 #include "tunnel/side.h"
@@ -45,12 +47,17 @@ struct shared {
 	struct activation activation; /* the sockets of the service manager */
 	struct net *net;
 	struct side *near;
+	struct socks_hub *socks;
 	struct owners *owners;
 	struct window_budget budget;
 	struct tunnel_count count;
 	struct transfer_log *transfer_log; /* or NULL */
 	const struct logins *logins;	   /* those that tunnels name now */
 	struct login_checker *checker;
+	struct ssh_logins *ssh_logins;
+
+	/* The latest configuration, for its rules; or NULL. */
+	const struct config *config;
 
 	/* The tunnels come from a configuration file.  Then, if the first
 	 * attempt to connect fails, culvert retries. */
@@ -60,6 +67,7 @@ struct shared {
 
 	TAILQ_HEAD(, destination) destinations;
 	bool low_ports; /* one of them will listen below port 1024 */
+	bool foreign;	/* one of them uses addresses of other hosts */
 	bool started;	/* one of them has started its tunnels */
 	const struct destination_handler *handler;
 	void *ctx; /* of the handler */

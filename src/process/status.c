@@ -73,17 +73,19 @@ transfer_json(const struct transfer_info *transfer)
 static void
 add_session(void *ctx, const struct session_info *session)
 {
-	json_t *sessions = ctx, *transfers = json_array();
+	json_t *sessions = ctx, *transfers = json_array(), *json;
 
 	for (size_t i = 0; i < session->n_transfers; i++)
 		json_array_append_new(transfers,
 		    transfer_json(&session->transfers[i]));
-	json_array_append_new(sessions,
-	    json_pack("{s:I, s:o, s:o, s:o, s:o}", "session",
-		(json_int_t)session->number, "client",
-		status_words(session->client), "user",
-		status_words(session->user), "seconds", seconds(session->ms),
-		"transfers", transfers));
+	json = json_pack("{s:I, s:o, s:o, s:o, s:o}", "session",
+	    (json_int_t)session->number, "client",
+	    status_words(session->client), "user", status_words(session->user),
+	    "seconds", seconds(session->ms), "transfers", transfers);
+	if (session->server[0] != '\0')
+		json_object_set_new(json, "server",
+		    status_words(session->server));
+	json_array_append_new(sessions, json);
 }
 
 /* ---- tunnels ---- */
@@ -117,8 +119,12 @@ server_json(const struct forward *forward)
 	bool bracket = strchr(forward->host, ':') != NULL;
 	char server[FORWARD_HOST_MAX + 16];
 
+	if (forward->captures)
+		return status_words("captured");
 	if (forward->sftp)
 		return status_words("sftp");
+	if (forward->socks)
+		return status_words("socks");
 	snprintf(server, sizeof(server), "%s%s%s:%u", bracket ? "[" : "",
 	    forward->host, bracket ? "]" : "", forward->host_port);
 	return status_words(server);

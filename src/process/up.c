@@ -79,6 +79,8 @@ up_run_loaded(struct up *up)
 	for (size_t i = 0; i < options.n; i++)
 		links[i] = destination_link_options(&first[i]->options, i);
 	up->app = app_open(&options, &status);
+	if (up->app != NULL)
+		up->app->shared.config = config;
 	return up->app != NULL ? app_run(up->app, up_add_all(up)) : status;
 }
 

@@ -248,6 +248,7 @@ up_reload_apply(struct up *up, struct loaded *loaded)
 		log_err("%s", why);
 	up->loaded = loaded;
 	up->app->shared.logins = &loaded->logins;
+	up->app->shared.config = config;
 	gone = remove_changed(up);
 	renew_logins(up);
 	new = add_new(up, &failed);

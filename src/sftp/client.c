@@ -57,7 +57,8 @@ sftp_new(const struct sftp_handler *handler, void *ctx)
 		return NULL;
 	sftp->handler = handler;
 	sftp->ctx = ctx;
-	sftp->max_read = sftp->max_write = SFTP_BLOCK;
+	sftp->max_read = SFTP_BLOCK;
+	sftp->max_write = SFTP_WRITE_BLOCK;
 	buf_init(&sftp->input, LIMIT_WIRE_MESSAGE + 4);
 	TAILQ_INIT(&sftp->pending);
 	return sftp;
@@ -194,14 +195,14 @@ sftp_get_ready(struct sftp *sftp)
 	sftp->handler->ready(sftp->ctx);
 }
 
-/* The bytes of data that a packet of that size has room for, at most limit. */
+/* The limit, unless it is none, or more than our packets have room for. */
 static uint32_t
-sftp_room(uint64_t limit)
+sftp_room(uint64_t limit, uint32_t otherwise)
 {
 	uint64_t most = LIMIT_WIRE_MESSAGE - 1024;
 
-	if (limit < SFTP_BLOCK)
-		return limit == 0 ? SFTP_BLOCK : (uint32_t)limit;
+	if (limit == 0)
+		return otherwise;
 	return (uint32_t)(limit < most ? limit : most);
 }
 
@@ -213,8 +214,8 @@ sftp_got_limits(void *ctx, struct sftp_reply *reply)
 
 	if (reply->type == SFTP_REPLY_EXTENDED &&
 	    sftp_get_limits(reply, &limits) == 0) {
-		sftp->max_read = sftp_room(limits.read);
-		sftp->max_write = sftp_room(limits.write);
+		sftp->max_read = sftp_room(limits.read, SFTP_BLOCK);
+		sftp->max_write = sftp_room(limits.write, SFTP_WRITE_BLOCK);
 	}
 	if (sftp->state == SFTP_LIMITS_SENT)
 		sftp_get_ready(sftp);

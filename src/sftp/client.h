@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "base/stream.h"
 #include "sftp/packet.h"
 
 struct sftp;
@@ -59,9 +60,11 @@ void sftp_fail(struct sftp *sftp, const char *why);
  * not announced. */
 bool sftp_can(const struct sftp *sftp, enum sftp_op op);
 
-/* The most bytes for one READ, and for one WRITE: SFTP_BLOCK, unless the server
- * has announced more (limits@openssh.com). */
+/* The most bytes for one READ, and for one WRITE: what the server has announced
+ * (limits@openssh.com), or these.  A WRITE of SFTP_WRITE_BLOCK fits into one
+ * SSH message of 32 KiB, together with a handle of 256 bytes. */
 #define SFTP_BLOCK (32 * 1024)
+#define SFTP_WRITE_BLOCK (31 * 1024)
 uint32_t sftp_max_read(const struct sftp *sftp);
 uint32_t sftp_max_write(const struct sftp *sftp);
 
@@ -74,7 +77,7 @@ uint32_t sftp_max_write(const struct sftp *sftp);
 typedef void sftp_reply_cb(void *ctx, struct sftp_reply *reply);
 
 /* The most pieces of data. */
-#define SFTP_PIECES 16
+#define SFTP_PIECES (STREAM_PIECES - 1)
 
 /*
  * Sends a request; for WRITE with its data, request->len bytes in n pieces

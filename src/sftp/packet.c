@@ -62,6 +62,12 @@ static const struct sftp_op_row {
 	    "limits@openssh.com", "1" },
 };
 
+struct sftp_string
+sftp_string_of(const char *text)
+{
+	return (struct sftp_string) { (const uint8_t *)text, strlen(text) };
+}
+
 /* ---- requests ---- */
 
 struct packet_out {

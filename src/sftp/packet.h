@@ -24,6 +24,9 @@ struct sftp_string {
 	size_t len;
 };
 
+/* The text as the name of a request. */
+struct sftp_string sftp_string_of(const char *text);
+
 /* ---- attributes (section 5) ---- */
 
 /* Which fields of struct sftp_attrs are set. */

@@ -236,29 +236,24 @@ channel_read_stop(struct stream *stream)
 }
 
 static int
-channel_write_piece(struct channel *channel, const uint8_t *bytes, size_t len)
-{
-	size_t sent = 0;
-
-	if (buf_len(&channel->out.buf) == 0)
-		sent = channel_send(channel, bytes, len);
-	return buf_append(&channel->out.buf, bytes + sent, len - sent);
-}
-
-static int
 channel_write(struct stream *stream, const struct iovec *pieces, size_t n)
 {
 	struct channel *channel = channel_of(stream);
+	struct iovec rest[STREAM_PIECES];
 
+	assert(n <= STREAM_PIECES);
 	if (channel->err != 0 || channel->out.state != OUT_OPEN ||
 	    channel->proxy == NULL)
 		return -EPIPE;
 	if (stream_len(pieces, n) >
 	    LIMIT_STREAM_QUEUE - buf_len(&channel->out.buf))
 		return -ENOMEM;
+	memcpy(rest, pieces, n * sizeof(*rest));
+	if (buf_len(&channel->out.buf) == 0)
+		channel_send(channel, rest, n);
 	for (size_t i = 0; i < n; i++) {
-		if (channel_write_piece(channel, pieces[i].iov_base,
-			pieces[i].iov_len) == 0)
+		if (buf_append(&channel->out.buf, rest[i].iov_base,
+			rest[i].iov_len) == 0)
 			continue;
 		/* The stream cannot continue: a part may have been sent. */
 		channel_fail(channel, -ENOMEM, "out of memory");

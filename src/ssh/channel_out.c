@@ -4,8 +4,9 @@
 #include "ssh/channel_priv.h"
 
 #include <assert.h>
+#include <string.h>
 
-/* The most packets that one call writes to the mux socket. */
+/* The most messages that one call writes to the mux socket. */
 #define CHANNEL_PACKETS 8
 
 void
@@ -118,44 +119,120 @@ channel_is_small(const struct channel *channel, size_t len)
 	    conn_has_room(channel->proxy->conn, LIMIT_MUX_BACKLOG / 2);
 }
 
+/* The number of 4 bytes at that place in the pieces. */
+static uint32_t
+channel_peek(const struct iovec *pieces, size_t at)
+{
+	uint8_t bytes[4];
+	struct wire_in in = { bytes, sizeof(bytes), false };
+
+	for (size_t i = 0; i < sizeof(bytes); i++, at++) {
+		for (; at >= pieces->iov_len; pieces++)
+			at -= pieces->iov_len;
+		bytes[i] = ((const uint8_t *)pieces->iov_base)[at];
+	}
+	return wire_get_u32(&in);
+}
+
 /*
- * Sends at most max packets, as far as the mux socket takes them.  Returns how
- * many of the len bytes were sent.  Sets *ret_full if a packet was not taken.
+ * The bytes of an SFTP channel that go into one message: max, or fewer, so that
+ * the message ends with a packet of SFTP, if one fits.  proftpd's mod_sftp
+ * joins the beginning of a packet with what comes next on any channel (its
+ * issue 1897).  *left is the rest of the packet that was begun, before and
+ * after the message.
  */
 static size_t
-channel_send_packets(struct channel *channel, const uint8_t *bytes, size_t len,
-    size_t max, bool *ret_full)
+channel_whole_packets(const struct iovec *pieces, size_t len, size_t max,
+    size_t *left)
 {
-	struct conn *conn = channel->proxy->conn;
-	uint8_t heads[CHANNEL_PACKETS][CHAN_DATA_HEAD];
-	struct iovec pieces[2 * CHANNEL_PACKETS];
-	size_t sent = 0, n = 0, part, taken;
+	size_t end = 0, next = *left;
 
-	assert(max <= CHANNEL_PACKETS);
-	if (len > channel->out.window)
-		len = channel->out.window;
-	for (; sent < len && n < max; n++) {
-		part = len - sent;
+	while (next <= max) {
+		end = next;
+		if (end == len)
+			break;
+		next = end + 4 + channel_peek(pieces, end);
+	}
+	if (end == 0)
+		end = max;
+	*left = next - end;
+	return end;
+}
+
+/* Messages that are about to be sent. */
+struct channel_batch {
+	size_t n, n_pieces;
+	uint8_t heads[CHANNEL_PACKETS][CHAN_DATA_HEAD];
+	struct iovec pieces[2 * CHANNEL_PACKETS + STREAM_PIECES];
+	/* Of each message: its pieces with the head, its bytes without, and
+	 * packet_left behind it. */
+	size_t groups[CHANNEL_PACKETS];
+	size_t lens[CHANNEL_PACKETS];
+	size_t left[CHANNEL_PACKETS];
+};
+
+/* Makes at most max messages of the first bytes in n pieces, as many as the
+ * window permits. */
+static void
+channel_fill(const struct channel *channel, const struct iovec *pieces,
+    size_t n, size_t max, struct channel_batch *batch)
+{
+	struct iovec rest[STREAM_PIECES];
+	size_t left = channel->out.packet_left, window = channel->out.window;
+	size_t len = stream_len(pieces, n);
+
+	memcpy(rest, pieces, n * sizeof(*rest));
+	batch->n_pieces = 0;
+	for (batch->n = 0; batch->n < max && len > 0 && window > 0;
+	     batch->n++) {
+		struct iovec *ret = &batch->pieces[batch->n_pieces];
+		size_t part = len < window ? len : window;
+
 		if (part > channel->out.packet)
 			part = channel->out.packet;
-		chan_data_head(heads[n], channel->peer, (uint32_t)part);
-		pieces[2 * n] = (struct iovec) { heads[n], CHAN_DATA_HEAD };
-		pieces[2 * n + 1] =
-		    (struct iovec) { (void *)(uintptr_t)(bytes + sent), part };
-		sent += part;
+		if (channel->sftp != SFTP_NOT)
+			part = channel_whole_packets(rest, len, part, &left);
+		chan_data_head(batch->heads[batch->n], channel->peer,
+		    (uint32_t)part);
+		ret[0] =
+		    (struct iovec) { batch->heads[batch->n], CHAN_DATA_HEAD };
+		batch->groups[batch->n] =
+		    1 + stream_take(rest, n, part, ret + 1, STREAM_PIECES);
+		batch->n_pieces += batch->groups[batch->n];
+		batch->lens[batch->n] = part;
+		batch->left[batch->n] = left;
+		len -= part;
+		window -= part;
 	}
-	if (n == 0)
+}
+
+/*
+ * Sends at most max messages, as far as the mux socket takes them.  Returns how
+ * many bytes were sent.  Sets *ret_full if a message was not taken.
+ */
+static size_t
+channel_send_messages(struct channel *channel, const struct iovec *pieces,
+    size_t n, size_t max, bool *ret_full)
+{
+	struct conn *conn = channel->proxy->conn;
+	struct channel_batch batch;
+	size_t sent = 0, taken;
+
+	assert(max <= CHANNEL_PACKETS && n <= STREAM_PIECES);
+	channel_fill(channel, pieces, n, max, &batch);
+	if (batch.n == 0)
 		return 0;
-	taken = n;
-	if (channel_is_small(channel, sent))
-		conn_send(conn, pieces, 2 * n);
+	taken = batch.n;
+	if (channel_is_small(channel, stream_len(pieces, n)))
+		conn_send(conn, batch.pieces, batch.n_pieces);
 	else
-		taken = conn_offer(conn, pieces, 2 * n, 2);
-	*ret_full = taken < n;
-	for (; n > taken; n--)
-		sent -= pieces[2 * n - 1].iov_len;
+		taken = conn_offer(conn, batch.pieces, batch.groups, batch.n);
+	*ret_full = taken < batch.n;
+	for (size_t i = 0; i < taken; i++)
+		sent += batch.lens[i];
 	if (sent == 0)
 		return 0;
+	channel->out.packet_left = batch.left[taken - 1];
 	channel->out.window -= (uint32_t)sent;
 	channel->out.handed += sent;
 	channel->out.mark = conn_taken(conn);
@@ -173,35 +250,47 @@ channel_wait(struct channel *channel, bool first)
 	channel->out.waiting = true;
 }
 
-size_t
-channel_send(struct channel *channel, const uint8_t *bytes, size_t len)
+void
+channel_send(struct channel *channel, struct iovec *pieces, size_t n)
 {
 	struct proxy *proxy = channel->proxy;
-	size_t sent = 0;
 	bool full = false;
+	size_t len;
 
 	if (!channel_can_send(channel) || channel->sftp == SFTP_STARTING ||
 	    channel->out.waiting)
-		return 0;
-	while (sent < len && channel->out.window > 0 && !full) {
+		return;
+	while ((len = stream_len(pieces, n)) > 0 && channel->out.window > 0 &&
+	    !full) {
 		if (!TAILQ_EMPTY(&proxy->waiting) &&
-		    !channel_is_small(channel, len - sent))
+		    !channel_is_small(channel, len))
 			full = true;
 		else
-			sent += channel_send_packets(channel, bytes + sent,
-			    len - sent, CHANNEL_PACKETS, &full);
+			stream_skip(pieces, n,
+			    channel_send_messages(channel, pieces, n,
+				CHANNEL_PACKETS, &full));
 	}
 	if (full)
 		channel_wait(channel, false);
-	return sent;
+}
+
+static struct iovec
+channel_queue(const struct channel *channel)
+{
+	return (struct iovec) {
+		(void *)(uintptr_t)buf_bytes(&channel->out.buf),
+		buf_len(&channel->out.buf),
+	};
 }
 
 void
 channel_flush(struct channel *channel)
 {
+	struct iovec queue = channel_queue(channel);
+
+	channel_send(channel, &queue, 1);
 	buf_consume(&channel->out.buf,
-	    channel_send(channel, buf_bytes(&channel->out.buf),
-		buf_len(&channel->out.buf)));
+	    buf_len(&channel->out.buf) - queue.iov_len);
 	channel_after_send(channel);
 }
 
@@ -213,11 +302,11 @@ channel_turns(struct proxy *proxy)
 
 	while (!full && (channel = TAILQ_FIRST(&proxy->waiting)) != NULL) {
 		bool alone = TAILQ_NEXT(channel, out.entry) == NULL;
+		struct iovec queue = channel_queue(channel);
 		size_t sent;
 
 		channel_unwait(channel);
-		sent = channel_send_packets(channel,
-		    buf_bytes(&channel->out.buf), buf_len(&channel->out.buf),
+		sent = channel_send_messages(channel, &queue, 1,
 		    alone ? CHANNEL_PACKETS : 1, &full);
 		buf_consume(&channel->out.buf, sent);
 		if (buf_len(&channel->out.buf) > 0 && channel->out.window > 0)

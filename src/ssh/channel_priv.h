@@ -42,10 +42,11 @@ struct channel_in {
 /* What goes. */
 struct channel_out {
 	struct buf buf;
-	uint32_t window; /* the peer's: bytes that may be sent */
-	uint32_t packet; /* its largest packet, bytes */
-	uint64_t handed; /* bytes passed to conn ... */
-	uint64_t mark;	 /* ... and where they end: conn_taken() */
+	uint32_t window;    /* the peer's: bytes that may be sent */
+	uint32_t packet;    /* its largest packet, bytes */
+	size_t packet_left; /* SFTP: bytes of the packet that was begun */
+	uint64_t handed;    /* bytes passed to conn ... */
+	uint64_t mark;	    /* ... and where they end: conn_taken() */
 	enum {
 		OUT_OPEN,
 		OUT_SHUT,  /* by the owner; EOF follows what is queued */
@@ -115,8 +116,9 @@ void channel_discard(struct channel *channel);
 /* May messages be sent to the peer? */
 bool channel_can_send(const struct channel *channel);
 
-/* Sends as much of len bytes as may go now.  Returns how many. */
-size_t channel_send(struct channel *channel, const uint8_t *bytes, size_t len);
+/* Sends as much as may go now of n pieces, which then begin behind it.  For
+ * stream_writev(). */
+void channel_send(struct channel *channel, struct iovec *pieces, size_t n);
 
 /* Sends what may go of the queue, and the EOF behind it if that is due. */
 void channel_flush(struct channel *channel);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/account.h"
 #include "limits.h"
 
 #define CMDLINE_SOCKET_NAME "ctl"
@@ -33,9 +34,31 @@ static const char *const cmdline_fixed[] = {
 
 #define CMDLINE_N_FIXED (sizeof(cmdline_fixed) / sizeof(cmdline_fixed[0]))
 
-/* The program, BatchMode, -S and its path, Ciphers, the two time-outs, "--",
- * the destination, and NULL; ssh -G has fewer. */
-#define CMDLINE_N_MORE 10
+/*
+ * The same for CMDLINE_LOGIN.  ssh asks for a password, once, and nothing else
+ * can be a login: no key, agent or ticket of the user who runs culvert.  It
+ * connects to no host whose key is not known.
+ */
+static const char *const cmdline_login[] = {
+	"-oBatchMode=no", /* it would not run SSH_ASKPASS */
+	"-oNumberOfPasswordPrompts=1",
+	"-oPreferredAuthentications=keyboard-interactive,password",
+	"-oKbdInteractiveAuthentication=yes",
+	"-oPasswordAuthentication=yes",
+	"-oPubkeyAuthentication=no",
+	"-oGSSAPIAuthentication=no",
+	"-oHostbasedAuthentication=no",
+	"-oIdentityAgent=none",
+	"-oStrictHostKeyChecking=yes",
+	"-oUpdateHostKeys=no",
+	"-oPermitLocalCommand=no",
+};
+
+#define CMDLINE_N_LOGIN (sizeof(cmdline_login) / sizeof(cmdline_login[0]))
+
+/* The program, BatchMode, -l and the user, Port, -S and its path, Ciphers, the
+ * two time-outs, "--", the destination, and NULL; ssh -G has fewer. */
+#define CMDLINE_N_MORE (CMDLINE_N_LOGIN + 13)
 
 /* The arguments that are made here.  In memory they follow the vector. */
 struct cmdline_texts {
@@ -43,6 +66,8 @@ struct cmdline_texts {
 	char ciphers[sizeof("-oCiphers=") + LIMIT_SSH_CIPHERS];
 	char interval[sizeof("-oServerAliveInterval=") + 16];
 	char connect[sizeof("-oConnectTimeout=") + 16];
+	char port[sizeof("-oPort=") + 16];
+	struct account account;
 };
 
 /* A vector that is being filled. */
@@ -114,6 +139,25 @@ cmdline_put_path(struct cmdline_vector *vector, const char *path)
 	*to = '\0';
 }
 
+/* ssh uses the first -l and the first Port.  The account is copied, because a
+ * vector borrows only what the user has configured. */
+static void
+cmdline_put_account(struct cmdline_vector *vector,
+    const struct account *account)
+{
+	struct cmdline_texts *texts = vector->texts;
+
+	texts->account = *account;
+	for (size_t i = 0; i < CMDLINE_N_LOGIN; i++)
+		cmdline_put(vector, cmdline_login[i]);
+	cmdline_put(vector, "-l");
+	cmdline_put(vector, texts->account.user);
+	if (account->port == 0)
+		return;
+	snprintf(texts->port, sizeof(texts->port), "-oPort=%u", account->port);
+	cmdline_put(vector, texts->port);
+}
+
 static void
 cmdline_put_users(struct cmdline_vector *vector,
     const struct link_options *options)
@@ -121,7 +165,9 @@ cmdline_put_users(struct cmdline_vector *vector,
 	cmdline_put(vector, options->program);
 	for (size_t i = 0; i < CMDLINE_N_FIXED; i++)
 		cmdline_put(vector, cmdline_fixed[i]);
-	if (options->batch)
+	if (options->account != NULL)
+		cmdline_put_account(vector, options->account);
+	else if (options->batch)
 		cmdline_put(vector, "-oBatchMode=yes");
 	for (size_t i = 0; i < options->n_arguments; i++)
 		cmdline_put(vector, options->arguments[i]);
@@ -151,7 +197,10 @@ cmdline_put_master(struct cmdline_vector *vector, const struct cmdline *cmdline,
 		cmdline_put(vector, texts->connect);
 	}
 	cmdline_put(vector, "--");
-	cmdline_put(vector, options->destination);
+	cmdline_put(vector,
+	    options->account != NULL && texts->account.host[0] != '\0' ?
+		texts->account.host :
+		options->destination);
 }
 
 static void
@@ -178,6 +227,8 @@ cmdline_make(const struct cmdline *cmdline, const struct link_options *first)
 	size_t n_max = CMDLINE_N_FIXED + options.n_arguments + CMDLINE_N_MORE;
 	struct cmdline_vector vector = { .n = 0 };
 
+	options.account =
+	    cmdline->kind == CMDLINE_LOGIN ? cmdline->account : NULL;
 	if (cmdline_path(options.directory, path) != 0)
 		return NULL;
 	vector.argv =
@@ -187,6 +238,7 @@ cmdline_make(const struct cmdline *cmdline, const struct link_options *first)
 	vector.texts = (struct cmdline_texts *)(void *)(vector.argv + n_max);
 	switch (cmdline->kind) {
 	case CMDLINE_MASTER:
+	case CMDLINE_LOGIN:
 		cmdline_put_master(&vector, cmdline, &options, path);
 		break;
 	case CMDLINE_CONFIGURED:

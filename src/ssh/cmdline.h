@@ -12,25 +12,31 @@
 #include "base/privdir.h"
 #include "ssh/link.h"
 
-/* A directory in the private one: "/d63/16" behind its path. */
+/* A directory in the private one: "/d63/257" behind its path. */
 #define CMDLINE_DIRECTORY_MAX (PRIVDIR_MAX + 8)
 
 /* ssh first binds its control socket with a dot and 16 letters behind the
- * name. */
+ * name.  (The longest path of PRIVDIR_MAX, "/d63/257/ctl" and this fit.) */
 #define CMDLINE_PATH_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 17)
 
 enum cmdline_kind {
 	CMDLINE_MASTER,	    /* the ssh of a link */
 	CMDLINE_CONFIGURED, /* ssh -G: the configuration for the destination */
 	CMDLINE_OWN,	    /* ssh -G: ssh's own defaults */
+	CMDLINE_LOGIN, /* the ssh of a link that logs in with the password of an
+			* FTP client (login.h) */
 };
 
 /* What differs from one ssh of a destination to the next. */
 struct cmdline {
 	enum cmdline_kind kind;
-	size_t to;   /* the number of the destination at the monitor */
-	size_t link; /* 0: the first; below LIMIT_LINKS */
-	/* For CMDLINE_MASTER, where the user's arguments do not set them: */
+	size_t to; /* the number of the destination at the monitor */
+	/* 0: the first; below LIMIT_LINKS.  CMDLINE_LOGIN: from 1 to
+	 * LIMIT_SSH_LOGINS. */
+	size_t link;
+	const struct account *account; /* CMDLINE_LOGIN: a valid one */
+	/* For masters and logins, where the user's arguments do not set them:
+	 */
 	const char *ciphers; /* a list, or NULL */
 	unsigned timeouts;   /* of enum link_timeout */
 };

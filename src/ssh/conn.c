@@ -222,24 +222,29 @@ conn_send(struct conn *conn, const struct iovec *pieces, size_t n)
 }
 
 size_t
-conn_offer(struct conn *conn, const struct iovec *pieces, size_t n,
-    size_t group)
+conn_offer(struct conn *conn, const struct iovec *pieces, const size_t *groups,
+    size_t n)
 {
-	ssize_t written = conn_write_both(conn, pieces, n);
-	size_t taken = 0, len = 0;
+	size_t n_pieces = 0, taken = 0, end = 0, len = 0;
+	ssize_t written;
 
+	for (size_t i = 0; i < n; i++)
+		n_pieces += groups[i];
+	written = conn_write_both(conn, pieces, n_pieces);
 	if (written < 0)
 		return 0;
 	/* A group of which a part was sent counts as taken. */
-	for (; taken < n && len < (size_t)written; taken += group)
-		len += stream_len(pieces + taken, group);
+	for (; taken < n && len < (size_t)written; taken++) {
+		len += stream_len(pieces + end, groups[taken]);
+		end += groups[taken];
+	}
 	conn->taken += len;
-	conn_queue(conn, pieces, taken, (size_t)written);
+	conn_queue(conn, pieces, end, (size_t)written);
 	if (taken < n) {
 		conn->wanted = true;
 		conn_want(conn, UV_READABLE | UV_WRITABLE);
 	}
-	return taken / group;
+	return taken;
 }
 
 void

@@ -59,12 +59,12 @@ void conn_free(struct conn *conn);
 void conn_send(struct conn *conn, const struct iovec *pieces, size_t n);
 
 /*
- * Sends as many whole groups (group pieces each) of the n pieces as the socket
- * takes; it copies only the rest of a group of which a part was sent.  Returns
- * how many groups were taken; if not all, room() comes.
+ * Sends as many of n groups of pieces as the socket takes; groups says how many
+ * pieces each has.  Only the rest of a group of which a part was sent is
+ * copied.  Returns how many groups were taken; if not all, room() comes.
  */
-size_t conn_offer(struct conn *conn, const struct iovec *pieces, size_t n,
-    size_t group);
+size_t conn_offer(struct conn *conn, const struct iovec *pieces,
+    const size_t *groups, size_t n);
 
 /* Sends a message, as conn_send(); if it was too long, the connection breaks.
  */

@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/account.h"
 #include "base/log.h"
 #include "limits.h"
 #include "ssh/master.h"
@@ -203,6 +204,12 @@ link_session_said(void *ctx, const char *words)
 {
 	const struct link *link = ctx;
 
+	if (link->options->account != NULL) {
+		log_verbose("a session of %s at %s says: \"%s\"",
+		    link->options->account->user, link->options->destination,
+		    words);
+		return;
+	}
 	log_line(link->options->quiet ? LOG_LEVEL_VERBOSE : LOG_LEVEL_WARN,
 	    NULL,
 	    "the SSH server %s refuses a forward; a session there says: "
@@ -456,6 +463,14 @@ const struct reason *
 link_reason(const struct link *link)
 {
 	return link->reason;
+}
+
+bool
+link_examine(struct link *link, struct reason_wait *wait,
+    void (*known)(void *ctx), void *ctx)
+{
+	return link->state == LINK_UP &&
+	    reason_await(link->reason, wait, known, ctx);
 }
 
 unsigned int

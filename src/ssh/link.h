@@ -16,6 +16,7 @@
 #include "ssh/reason.h"
 #include "ssh/window.h"
 
+struct account;
 struct link;
 struct link_forward;
 struct monitor;
@@ -50,6 +51,13 @@ struct link_options {
 	uint64_t watch_ms;   /* requests_watch(); 0: not */
 	struct window_budget *budget;	   /* shared by all links; borrowed */
 	const struct words_hearer *hearer; /* of ssh's lines; or NULL */
+
+	/* For logins that choose the account (login.h): are there any, and the
+	 * patterns of hosts that they may name (base/account.h). */
+	bool logins;
+	const char *const *login_hosts;
+	size_t n_login_hosts;
+	const struct account *account; /* of this link; or NULL */
 };
 
 /* What a channel is for.  A control connection has a small window, and does not
@@ -135,6 +143,11 @@ struct link_info *link_info(struct link *link);
 
 /* What sshd says about refusals in a session. */
 const struct reason *link_reason(const struct link *link);
+
+/* Opens that session now.  known and wait are as for reason_await(); false:
+ * there is none, and known() does not come. */
+bool link_examine(struct link *link, struct reason_wait *wait,
+    void (*known)(void *ctx), void *ctx);
 
 /*
  * Connects from the SSH server to host, which is resolved there, and port

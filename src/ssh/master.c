@@ -253,9 +253,11 @@ master_start(struct master *master, const char *ciphers, unsigned timeouts)
 	};
 	const struct link_options *options = master->options;
 	const struct cmdline cmdline = {
-		.kind = CMDLINE_MASTER,
+		.kind =
+		    options->account != NULL ? CMDLINE_LOGIN : CMDLINE_MASTER,
 		.to = options->to,
 		.link = options->number,
+		.account = options->account,
 		.ciphers = ciphers,
 		.timeouts = timeouts,
 	};

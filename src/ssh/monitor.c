@@ -398,6 +398,8 @@ monitor_start(struct monitor *monitor, const struct cmdline *cmdline,
 		.timeouts = cmdline->timeouts,
 	};
 
+	if (cmdline->account != NULL)
+		request.account = *cmdline->account;
 	if (cmdline->ciphers != NULL)
 		snprintf(request.ciphers, sizeof(request.ciphers), "%s",
 		    cmdline->ciphers);

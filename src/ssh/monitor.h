@@ -2,13 +2,15 @@
  * The monitor, the process that starts ssh, as the main process sees it; why
  * there are two processes: doc/design.md, "Two processes".
  *
- * The monitor reads no byte of a peer or of ssh.  A request names one of three
+ * The monitor reads no byte of a peer or of ssh, but the account of a login
+ * (base/account.h), of which it checks each byte.  A request names one of four
  * commands (ssh/cmdline.h), or the metrics exporter; the monitor makes the
  * arguments itself, from the options that it has had since the fork, or has
  * read since.  So a main process that an attacker has taken over can run
- * nothing but what the user has configured.  Signals are SIGTERM or SIGKILL,
- * and reach only what the monitor has started.  A request that the main process
- * never makes ends everything.
+ * nothing but what the user has configured; with --login ssh it can choose the
+ * account, and the host among those of --login-hosts.  Signals are SIGTERM or
+ * SIGKILL, and reach only what the monitor has started.  A request that the
+ * main process never makes ends everything.
  *
  * The monitor ignores the signals of a terminal and of service managers.  When
  * the main process ends, however it ends, the monitor ends all that it has

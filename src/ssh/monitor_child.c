@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 #include "base/process.h"
 #include "base/sockfile.h"
 #include "limits.h"
+#include "ssh/askpass.h"
 #include "ssh/monitor_priv.h"
 
 /* The most processes started by one ssh that monitor_kill() signals: a
@@ -106,15 +108,51 @@ static void __attribute__((noreturn)) child_exec(char *const *argv)
 	_exit(127);
 }
 
+/*
+ * This ssh, and the helper that it starts, have a password in memory: they dump
+ * no core.  The kernel gives no core of a process with a limit of 1 byte to the
+ * program of core_pattern either (core(5)); to increase a limit of 0 is not
+ * permitted, but not needed where cores are files.  0, or -1 with errno.
+ */
+static int
+login_environment(const struct monitor_state *monitor, const char *directory)
+{
+	const struct rlimit one = { 1, 1 }, none = { 0, 0 };
+	char pid[16];
+
+	if (setrlimit(RLIMIT_CORE, &one) != 0 &&
+	    setrlimit(RLIMIT_CORE, &none) != 0)
+		return -1;
+	snprintf(pid, sizeof(pid), "%ld", (long)getpid());
+	return setenv("SSH_ASKPASS", monitor->self, 1) != 0 ||
+		setenv("SSH_ASKPASS_REQUIRE", "force", 1) != 0 ||
+		setenv(ASKPASS_DIRECTORY, directory, 1) != 0 ||
+		setenv(ASKPASS_PARENT, pid, 1) != 0 ?
+	    -1 :
+	    0;
+}
+
+/* What an ssh is started with. */
+struct ssh_start {
+	char **argv;
+	int fds[3];
+	bool apart;
+	const char *login; /* the directory of a login; or NULL */
+};
+
 static void __attribute__((noreturn))
-ssh_exec(char **argv, const struct monitor_state *monitor, pid_t parent,
-    bool apart, const int fds[3])
+ssh_exec(const struct monitor_state *monitor, const struct ssh_start *start,
+    pid_t parent)
 {
 	child_signals(&monitor->ignored);
-	if (child_bind_to(parent, SIGTERM) != 0 || (apart && setsid() < 0) ||
-	    ssh_environment(apart) != 0 || child_descriptors(fds) != 0)
+	if (child_bind_to(parent, SIGTERM) != 0 ||
+	    (start->apart && setsid() < 0) ||
+	    ssh_environment(start->apart) != 0 ||
+	    (start->login != NULL &&
+		login_environment(monitor, start->login) != 0) ||
+	    child_descriptors(start->fds) != 0)
 		_exit(127);
-	child_exec(argv);
+	child_exec(start->argv);
 }
 
 static void __attribute__((noreturn))
@@ -202,6 +240,7 @@ monitor_arguments(const struct monitor_state *monitor,
 		.ciphers =
 		    request->ciphers[0] != '\0' ? request->ciphers : NULL,
 		.timeouts = request->timeouts & (LINK_ALIVE | LINK_CONNECT),
+		.account = &request->account,
 	};
 
 	return cmdline_make(&cmdline, &monitor->first[request->to]);
@@ -212,13 +251,22 @@ monitor_run(struct monitor_state *monitor, struct monitor_child *child,
     const struct monitor_request *request, int fd)
 {
 	bool exporter = request->type == MONITOR_START_METRICS;
-	bool apart = monitor_is_apart(monitor, request);
-	const int outputs[3] = { -1, request->kind == CMDLINE_MASTER ? -1 : fd,
-		request->kind == CMDLINE_MASTER ? fd : -1 };
+	bool login = !exporter && request->kind == CMDLINE_LOGIN;
+	bool errors = login || request->kind == CMDLINE_MASTER;
+	char directory[CMDLINE_DIRECTORY_MAX];
+	struct ssh_start start = {
+		.fds = { -1, errors ? -1 : fd, errors ? fd : -1 },
+		.apart = monitor_is_apart(monitor, request),
+	};
 	pid_t self = getpid(), pid;
-	char **argv = NULL;
 
-	if (!exporter && (argv = monitor_arguments(monitor, request)) == NULL) {
+	if (login)
+		start.login = cmdline_link_options(&monitor->first[request->to],
+		    request->link, directory)
+				  .directory;
+	if (!exporter)
+		start.argv = monitor_arguments(monitor, request);
+	if (!exporter && start.argv == NULL) {
 		monitor_answer(request->number, -ENOMEM, 0);
 		return;
 	}
@@ -229,17 +277,17 @@ monitor_run(struct monitor_state *monitor, struct monitor_child *child,
 	if (pid == 0 && exporter)
 		exporter_exec(monitor, self, fd);
 	if (pid == 0)
-		ssh_exec(argv, monitor, self, apart, outputs);
+		ssh_exec(monitor, &start, self);
 	if (pid < 0)
 		monitor_answer(request->number, -errno, 0);
 	else
 		*child = (struct monitor_child) {
 			.number = request->number,
 			.pid = pid,
-			.apart = apart,
+			.apart = start.apart,
 			.exporter = exporter,
 		};
-	free(argv);
+	free(start.argv);
 }
 
 void

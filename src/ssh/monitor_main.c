@@ -38,6 +38,11 @@ monitor_set_up(struct monitor_state *monitor, int fd)
 {
 	sigset_t set;
 
+	/* An upgrade may replace the file later; the helper then is the new
+	 * program. */
+	if (readlink("/proc/self/exe", monitor->self,
+		sizeof(monitor->self) - 1) < 0)
+		monitor->self[0] = '\0';
 	process_ignored_jobs(&monitor->ignored);
 	for (size_t i = 0;
 	     i < sizeof(terminal_signals) / sizeof(terminal_signals[0]); i++)

@@ -6,17 +6,19 @@
 #ifndef SSH_MONITOR_PRIV_H
 #define SSH_MONITOR_PRIV_H
 
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/account.h"
 #include "limits.h"
 #include "ssh/monitor.h"
 
-/* The processes of n destinations: a master of each link and two ssh -G, and
- * one exporter. */
-#define MONITOR_PLACES(n) ((n) * (LIMIT_LINKS + 2) + 1)
+/* The processes of n destinations: a master of each link and two ssh -G; those
+ * of logins, some of which may be ending; and one exporter. */
+#define MONITOR_PLACES(n) ((n) * (LIMIT_LINKS + 2) + LIMIT_SSH_LOGINS + 1)
 #define MONITOR_PROCESSES_MAX MONITOR_PLACES(LIMIT_DESTINATIONS)
 
 /* The first packet of the monitor, with the descriptor of the log. */
@@ -45,6 +47,7 @@ struct monitor_request {
 	uint32_t link;
 	uint32_t timeouts;
 	char ciphers[LIMIT_SSH_CIPHERS]; /* or "" */
+	struct account account;		 /* of CMDLINE_LOGIN; else zeroed */
 	/* MONITOR_SIGNAL */
 	int32_t signum;
 	/* MONITOR_USE */
@@ -87,6 +90,7 @@ struct monitor_state {
 	int signal_fd;
 	sigset_t ignored; /* signals that ssh ignores */
 	bool left_terminal;
+	char self[PATH_MAX]; /* this program, for SSH_ASKPASS; "": not known */
 	struct monitor_child children[MONITOR_PROCESSES_MAX];
 };
 

@@ -63,11 +63,29 @@ monitor_place(struct monitor_state *monitor, uint32_t number)
 	return child;
 }
 
+/* Whether the main process may choose that account is checked here again. */
+static void
+monitor_check_login(struct monitor_state *monitor,
+    const struct monitor_request *request)
+{
+	const struct link_options *first = &monitor->first[request->to];
+
+	if (!first->logins)
+		monitor_refuse(monitor, "a login without --login ssh");
+	if (request->link == 0 || request->link > LIMIT_SSH_LOGINS)
+		monitor_refuse(monitor, "an unknown login");
+	if (!account_is_valid(&request->account) ||
+	    !account_is_allowed(&request->account, first->login_hosts,
+		first->n_login_hosts))
+		monitor_refuse(monitor, "an account that is not allowed");
+}
+
 static void
 monitor_start_request(struct monitor_state *monitor,
     const struct monitor_request *request, int fd)
 {
-	bool master = request->kind == CMDLINE_MASTER;
+	bool login = request->kind == CMDLINE_LOGIN;
+	bool master = request->kind == CMDLINE_MASTER || login;
 
 	if (request->type == MONITOR_START_METRICS) {
 		if (monitor->options->metrics == NULL || !is_listener(fd))
@@ -75,13 +93,16 @@ monitor_start_request(struct monitor_state *monitor,
 			    "a metrics exporter without --metrics");
 	} else if (!is_pipe(fd)) {
 		monitor_refuse(monitor, "an ssh without a pipe");
-	} else if (request->kind > CMDLINE_OWN || request->to >= monitor->n ||
-	    request->link >= LIMIT_LINKS || (!master && request->link != 0)) {
+	} else if (request->kind > CMDLINE_LOGIN || request->to >= monitor->n ||
+	    (!login && request->link >= LIMIT_LINKS) ||
+	    (!master && request->link != 0)) {
 		monitor_refuse(monitor, "an unknown command");
 	} else if (request->ciphers[0] != '\0' &&
 	    (!master || !ciphers_are_list(request->ciphers))) {
 		monitor_refuse(monitor, "an invalid list of ciphers");
 	}
+	if (request->type == MONITOR_START && login)
+		monitor_check_login(monitor, request);
 	monitor_run(monitor, monitor_place(monitor, request->number), request,
 	    fd);
 }
@@ -141,28 +162,52 @@ monitor_answer_file(uint32_t type, int fd)
 	cleanup_fd(&fd);
 }
 
+/* Bytes of n texts. */
+static size_t
+monitor_len_of(const char *const *texts, size_t n)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++)
+		len += strlen(texts[i]) + 1;
+	return len;
+}
+
+/* Copies n texts to at, and pointers to the copies to list.  Returns the end of
+ * the copies. */
+static char *
+monitor_copy_texts(const char *const *texts, size_t n, const char **list,
+    char *at)
+{
+	for (size_t i = 0; i < n; i++) {
+		list[i] = at;
+		at = stpcpy(at, texts[i]) + 1;
+	}
+	return at;
+}
+
 /* Copies all strings of link into one block, to which link then points.  NULL
  * when out of memory. */
 static char *
 monitor_keep(struct link_options *link)
 {
-	size_t n = link->n_arguments, len = n * sizeof(char *);
-	const char **arguments;
+	size_t n = link->n_arguments, n_hosts = link->n_login_hosts;
+	size_t len = (n + n_hosts) * sizeof(char *);
+	const char **list;
 	char *block, *at;
 
 	len += strlen(link->program) + 1 + strlen(link->destination) + 1;
-	for (size_t i = 0; i < n; i++)
-		len += strlen(link->arguments[i]) + 1;
+	len += monitor_len_of(link->arguments, n);
+	len += monitor_len_of(link->login_hosts, n_hosts);
 	block = calloc(1, len);
 	if (block == NULL)
 		return NULL;
-	arguments = (const char **)(void *)block;
-	at = block + n * sizeof(char *);
-	for (size_t i = 0; i < n; i++) {
-		arguments[i] = at;
-		at = stpcpy(at, link->arguments[i]) + 1;
-	}
-	link->arguments = arguments;
+	list = (const char **)(void *)block;
+	at = block + (n + n_hosts) * sizeof(char *);
+	at = monitor_copy_texts(link->arguments, n, list, at);
+	at = monitor_copy_texts(link->login_hosts, n_hosts, list + n, at);
+	link->arguments = list;
+	link->login_hosts = list + n;
 	link->program = strcpy(at, link->program);
 	at += strlen(at) + 1;
 	link->destination = strcpy(at, link->destination);

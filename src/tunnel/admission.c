@@ -27,6 +27,7 @@ static const struct {
 	    "421 Too many connections from your address, try again later."
 	    "\r\n" },
 	[REFUSAL_LINK] = { "link", "421 The SSH connection is down" },
+	[REFUSAL_RULE] = { "rule", "421 Refused by culvert" },
 	[REFUSAL_MEMORY] = { "memory",
 	    "421 Out of memory, try again later.\r\n" },
 };

@@ -18,13 +18,14 @@ enum refusal {
 	REFUSAL_LOGINS,	     /* --max-logins */
 	REFUSAL_PER_ADDRESS, /* --max-per-address */
 	REFUSAL_LINK,	     /* the SSH connection is down */
+	REFUSAL_RULE,	     /* [rule NAME], or none */
 	REFUSAL_MEMORY,
 };
 
 #define REFUSALS (REFUSAL_MEMORY + 1)
 
 /* The reply to the client, 421 (RFC 959 section 5.4), with its line end; of
- * REFUSAL_LINK the beginning of one. */
+ * REFUSAL_LINK and REFUSAL_RULE the beginning of one. */
 const char *refusal_reply(enum refusal refusal);
 
 /* "max_sessions": one word, for counters. */

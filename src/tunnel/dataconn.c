@@ -90,7 +90,8 @@ init_end(struct dataconn *conn, enum engine_peer peer,
 
 	end->conn = conn;
 	end->peer = peer;
-	end->side = conn->session->tunnel->side[peer];
+	end->side = side_for_data(conn->session->side[peer],
+	    conn->session->control[peer].stream);
 	end->how = *how;
 	sha256_init(&end->out.digest);
 	dataconn_relay_init(end);
@@ -188,6 +189,15 @@ dataconn_read_on(struct dataconn *conn, const struct engine_action *action)
 
 	end->in.slack = LIMIT_ABORT_SLACK;
 	dataconn_read_or_not(end);
+}
+
+void
+dataconn_ending(struct dataconn *conn, const struct engine_action *action)
+{
+	struct dataconn_end *end = &conn->end[action->peer];
+
+	if (end->stream != NULL)
+		stream_announce_end(end->stream);
 }
 
 void

@@ -79,6 +79,7 @@ struct dataconn_end {
 	struct engine_data_end how;	/* listens, or connects where */
 	struct side_listener *listener; /* NULL: none, or closed */
 	bool listening;		  /* it was ready; it may accept before that */
+	uint16_t port;		  /* where it listens, once it does; else 0 */
 	struct stream *stream;	  /* NULL: none yet, or closed */
 	struct side_check *check; /* of the EOF, while it is pending */
 	enum dataconn_end_state state;
@@ -142,8 +143,8 @@ struct dataconn *dataconn_find(const struct session *session, uint32_t number);
 typedef void dataconn_action(struct dataconn *conn,
     const struct engine_action *action);
 dataconn_action dataconn_dial, dataconn_timer, dataconn_quiet, dataconn_framing,
-    dataconn_read_on, dataconn_shut, dataconn_drop, dataconn_reset,
-    dataconn_close;
+    dataconn_read_on, dataconn_ending, dataconn_shut, dataconn_drop,
+    dataconn_reset, dataconn_close;
 
 /* Tells the engine how many bytes each data connection of the session has
  * relayed by now. */

@@ -211,7 +211,7 @@ server_host(const struct dataconn_end *end, char text[ADDR_TEXT_MAX])
 	/* The address, because a name may have several. */
 	if (session->server.family != AF_UNSPEC)
 		return addr_format_ip(&session->server, text);
-	return session->options->server_host;
+	return session->target.host;
 }
 
 static void
@@ -287,6 +287,7 @@ dataconn_dial_end(struct dataconn_end *end)
 		.port = end->how.to.port,
 		.from = from->family == AF_UNSPEC ? NULL : from,
 		.use = SIDE_DATA,
+		.client = &conn->session->client,
 	};
 
 	end->stream = side_dial(end->side, &to, &stream_handler, end);
@@ -304,8 +305,8 @@ static void
 dataconn_on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 {
 	struct dataconn_end *end = ctx;
-	const struct addr *announce =
-	    &end->conn->session->options->policy->client_address;
+	const struct session *session = end->conn->session;
+	const struct addr *announce = &session->known_as;
 	struct engine_data_event event = {
 		.type = ENGINE_DATA_LISTENING,
 		.v4 = *v4,
@@ -314,11 +315,16 @@ dataconn_on_listening(void *ctx, const struct addr *v4, const struct addr *v6)
 	struct addr *told;
 
 	end->listening = true;
+	end->port = v4->family != AF_UNSPEC ? v4->port : v6->port;
+	if (announce->family == AF_UNSPEC)
+		announce = &session->options->policy->client_address;
+	if (end->peer == ENGINE_CLIENT)
+		tunnel_note_data_port(session->tunnel, end->port);
 	/* --client-address: the address that the client gets instead. */
 	if (end->peer == ENGINE_CLIENT && announce->family != AF_UNSPEC) {
 		told = announce->family == AF_INET ? &event.v4 : &event.v6;
 		*told = *announce;
-		told->port = v4->family != AF_UNSPEC ? v4->port : v6->port;
+		told->port = end->port;
 	}
 	dataconn_tell_event(end, event);
 }
@@ -440,7 +446,7 @@ static const char *
 dataconn_listens_at(const struct dataconn_end *end, char text[ADDR_TEXT_MAX])
 {
 	const struct session *session = end->conn->session;
-	const char *at = session->tunnel->listen_at[end->peer];
+	const char *at = session->listen_at[end->peer];
 	const struct addr *local = &session->local[end->peer];
 
 	if (at != NULL)
@@ -461,15 +467,20 @@ dataconn_open_end(struct dataconn_end *end)
 		.failed = dataconn_on_failed,
 	};
 	char text[ADDR_TEXT_MAX];
-	struct side_at at = { .host = dataconn_listens_at(end, text) };
+	struct side_at at = {
+		.host = dataconn_listens_at(end, text),
+		.client = &end->conn->session->client,
+	};
 
 	if (!end->how.listens) {
 		if (end->peer == ENGINE_SERVER)
 			dataconn_dial_end(end);
 		return true;
 	}
-	if (end->peer == ENGINE_CLIENT)
-		at.ports = end->conn->session->options->policy->client_ports;
+	if (end->peer == ENGINE_CLIENT) {
+		at.ports = end->conn->session->ports;
+		at.foreign = end->conn->session->foreign;
+	}
 	end->listener = side_listen(end->side, &at, &handler, end);
 	return end->listener != NULL;
 }

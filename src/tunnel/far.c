@@ -84,16 +84,28 @@ has_enough(const struct far_side *far, const struct far_listener *listener)
 }
 
 static void
-far_unlisten(struct side_listener *base, bool reusable)
+far_put_back(struct far_side *far, struct far_listener *listener, bool reusable)
 {
-	struct far_listener *listener = (struct far_listener *)base;
-	struct far_side *far = (struct far_side *)base->side;
-
 	if (!far_listener_take_back(listener) || !reusable ||
 	    has_enough(far, listener))
 		far_listener_free(listener);
 	else
 		LIST_INSERT_HEAD(&far->idle, listener, link);
+}
+
+static void
+far_unlisten(struct side_listener *base, bool reusable)
+{
+	struct far_side *far = (struct far_side *)base->side;
+
+	far->lent--;
+	far_put_back(far, (struct far_listener *)base, reusable);
+}
+
+bool
+far_side_is_unused(const struct side *side)
+{
+	return ((const struct far_side *)side)->lent == 0;
 }
 
 /* ---- the reserve ---- */
@@ -102,9 +114,10 @@ static void
 far_on_reserve(void *ctx, const struct addr *v4, const struct addr *v6)
 {
 	struct far_listener *listener = ctx;
+	struct far_side *far = (struct far_side *)listener->base.side;
 
-	((struct far_side *)listener->base.side)->reserve = NULL;
-	far_unlisten(&listener->base, true);
+	far->reserve = NULL;
+	far_put_back(far, listener, true);
 }
 
 static void
@@ -166,6 +179,7 @@ far_listen(struct side *side, const struct side_at *at,
 		LIST_REMOVE(listener, link);
 		far_listener_lend(listener, handler, ctx);
 		make_reserve(far, listener->ssh, at);
+		far->lent++;
 		return &listener->base;
 	}
 	/* A new one would be ready later: ssh requests one at a time. */
@@ -173,10 +187,14 @@ far_listen(struct side *side, const struct side_at *at,
 		listener = far->reserve;
 		far->reserve = NULL;
 		far_listener_lend(listener, handler, ctx);
+		far->lent++;
 		return &listener->base;
 	}
 	listener = far_listener_new(far, ssh, at, handler, ctx);
-	return listener == NULL ? NULL : &listener->base;
+	if (listener == NULL)
+		return NULL;
+	far->lent++;
+	return &listener->base;
 }
 
 /* ---- a clean end, or the death of ssh? ---- */

@@ -80,6 +80,7 @@ struct far_side {
 	bool spread;		 /* data connections use all links */
 	unsigned long last_path; /* number in the path of a Unix socket */
 	struct log_limit refusals;
+	size_t lent; /* listeners that are open */
 	LIST_HEAD(, far_listener) idle;
 	struct far_listener *reserve; /* being made for the next; or NULL */
 	bool no_reserve;	      /* sshd has refused to make one */

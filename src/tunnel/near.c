@@ -25,6 +25,7 @@ struct near_listener {
 	const struct side_listener_handler *handler;
 	void *ctx;
 	bool many;
+	bool foreign;
 	struct ports *ports;
 	uint16_t port; /* of ports, or 0 */
 	uv_timer_t soon;
@@ -110,7 +111,8 @@ bind_at(struct near_listener *listener, const struct addr *at)
 	int err = 0;
 
 	listener->net =
-	    net_listen(near->net, at, false, near_on_accept, listener, &err);
+	    net_listen(near->net, at, listener->foreign ? NET_FOREIGN : 0,
+		near_on_accept, listener, &err);
 	return err;
 }
 
@@ -190,6 +192,7 @@ near_listen(struct side *side, const struct side_at *at,
 	listener->handler = handler;
 	listener->ctx = ctx;
 	listener->many = at->many;
+	listener->foreign = at->foreign;
 	listener->ports = at->ports;
 	listener->err = near_bind_where(listener, at);
 	uv_timer_init(near->loop, &listener->soon);

@@ -15,12 +15,20 @@ policy_allows(const struct policy *policy, const struct addr *peer)
 	    subnets_have(policy->allow, policy->n_allow, peer);
 }
 
+/* Is the connection over loopback?  Either end shows it: a client may bind its
+ * socket to another address of this host. */
+static bool
+is_over_loopback(const struct addr *local, const struct addr *peer)
+{
+	return addr_is_loopback(local) || addr_is_loopback(peer);
+}
+
 void
 policy_learn(const struct policy *policy, const struct addr *local,
     const struct addr *peer, struct policy_peer *ret)
 {
 	*ret = (struct policy_peer) { .addr = *peer, .at = *local };
-	ret->local = addr_is_loopback(peer);
+	ret->local = is_over_loopback(local, peer);
 	if (!ret->local)
 		return;
 	/* Without any_user, no other user was permitted.  A look-up might fail
@@ -91,7 +99,7 @@ policy_takes(const struct policy *policy, const struct addr *local,
 		*ret_refusal = REFUSAL_ADDRESS;
 		return false;
 	}
-	if (policy->any_user || !addr_is_loopback(peer))
+	if (policy->any_user || !is_over_loopback(local, peer))
 		return true;
 	answer = policy_check_user(policy, local, peer, true, geteuid(),
 	    "culvert", why, why_size);

@@ -33,8 +33,6 @@ struct policy {
 	bool server_data_host_reply;   /* connect to the address in a 227 */
 	bool client_data_host_control; /* ignore the address in a PORT */
 	struct addr client_address;    /* goes into 227 and 228; or AF_UNSPEC */
-	const char *far_address;       /* where the SSH server listens for FTP
-					* servers; NULL: loopback */
 	struct ports *client_ports;    /* where the near side listens for FTP
 					* clients; NULL: any port */
 	struct owners *owners;	       /* borrowed; looks up local users */

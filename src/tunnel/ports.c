@@ -10,6 +10,7 @@
 struct ports {
 	uint16_t low;
 	uint16_t high;
+	size_t users;
 	size_t size;   /* of the ring: one place for each port */
 	size_t first;  /* in the ring: free for the longest */
 	size_t n_free; /* from there on */
@@ -26,16 +27,30 @@ ports_new(uint16_t low, uint16_t high)
 	ports = malloc(sizeof(*ports) + size * sizeof(ports->ring[0]));
 	if (ports == NULL)
 		return NULL;
-	*ports = (struct ports) { .low = low, .high = high, .size = size };
+	*ports = (struct ports) {
+		.low = low,
+		.high = high,
+		.users = 1,
+		.size = size,
+	};
 	for (uint16_t port = low; ports->n_free < size; port++)
 		ports_give(ports, port);
+	return ports;
+}
+
+struct ports *
+ports_keep(struct ports *ports)
+{
+	if (ports != NULL)
+		ports->users++;
 	return ports;
 }
 
 void
 ports_free(struct ports *ports)
 {
-	free(ports);
+	if (ports != NULL && --ports->users == 0)
+		free(ports);
 }
 
 uint16_t

@@ -15,7 +15,10 @@ struct ports;
  */
 struct ports *ports_new(uint16_t low, uint16_t high);
 
-/* NULL is allowed. */
+/* ports_keep() adds a user and returns ports, which has one at first;
+ * ports_free() removes one, and frees ports after the last one.  Both allow
+ * NULL. */
+struct ports *ports_keep(struct ports *ports);
 void ports_free(struct ports *ports);
 
 /* Takes the port that has been free for the longest time, so that no late

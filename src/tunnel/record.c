@@ -127,6 +127,8 @@ json_record(const struct record *record)
 	json_object_set_new(json, "session",
 	    json_integer((json_int_t)origin->session));
 	json_object_set_new(json, "client", json_text(origin->peer));
+	if (record->server != NULL)
+		json_object_set_new(json, "server", json_text(record->server));
 	json_object_set_new(json, "user", json_text(report->user));
 	json_object_set_new(json, "verb",
 	    json_string(*verb != '\0' ? verb : "SITE"));
@@ -178,9 +180,11 @@ char *
 record_json(const struct record *record)
 {
 	json_t *json = json_record(record);
-	size_t n = RECORD_MEMBERS + (has_hex(record->report) ? 1 : 0);
+	size_t n = RECORD_MEMBERS;
 	char *text = NULL;
 
+	n += has_hex(record->report);
+	n += record->server != NULL;
 	/* A member is missing if memory was short: then it is no record. */
 	if (json_object_size(json) == n)
 		text = json_line(json);

@@ -18,6 +18,8 @@ struct record {
 	const struct log_origin *origin; /* tunnel, session and client */
 	const struct engine_report *report;
 	const char *sha256; /* in hexadecimal digits; or NULL */
+	const char *server; /* that the client has chosen, "HOST:PORT"; NULL: it
+			     * had no choice */
 };
 
 /*

@@ -30,8 +30,7 @@ session_hint_idle(struct session *session, enum engine_peer peer,
 		[ENGINE_CLIENT] = "client",
 		[ENGINE_SERVER] = "server",
 	};
-	const char *hint =
-	    side_idle_hint(session->tunnel->side[peer], accepted);
+	const char *hint = side_idle_hint(session->side[peer], accepted);
 
 	if (hint != NULL)
 		session_say(session, LOG_LEVEL_WARN,
@@ -67,12 +66,29 @@ note_idle_end(struct control *from)
 	from->idle_ms = uv_now(session->options->loop) - last;
 	if (from->peer != ENGINE_SERVER ||
 	    session->control[ENGINE_CLIENT].ended ||
-	    from->idle_ms < LIMIT_IDLE_END_MS || session->options->remote)
+	    from->idle_ms < LIMIT_IDLE_END_MS || session->options->remote ||
+	    session->target.no_link)
 		return;
 	session_say(session, LOG_LEVEL_WARN,
 	    "the control connection to the server ended after %.0f s without "
 	    "traffic: " LINK_IDLE_SETTING "; --keepalive keeps it in use",
 	    (double)from->idle_ms / 1000);
+}
+
+/* Tells the client how the connection to the server went, if it came in a way
+ * that has such an answer.  Only the first call counts. */
+static void
+session_answer(struct session *session, int err, const char *why)
+{
+	struct stream *client = session->control[ENGINE_CLIENT].stream;
+
+	if (session->answer == NULL)
+		return;
+	if (client != NULL)
+		session->answer(client, &session->local[ENGINE_CLIENT], err,
+		    why);
+	session->answer = NULL;
+	session->refused = err != 0;
 }
 
 /* ---- actions ---- */
@@ -96,6 +112,8 @@ end_session(struct session *session, const struct engine_action *action)
 		stream_close(server->stream);
 	client->stream = NULL;
 	server->stream = NULL;
+	side_free(session->side[ENGINE_CLIENT]);
+	session->side[ENGINE_CLIENT] = NULL;
 }
 
 static void
@@ -103,6 +121,11 @@ send_control(struct session *session, const struct engine_action *action)
 {
 	struct control *to = &session->control[action->peer];
 
+	/* The session is ended before the server has been reached. */
+	if (action->peer == ENGINE_CLIENT)
+		session_answer(session, -ECANCELED, "");
+	if (action->peer == ENGINE_CLIENT && session->refused)
+		return;
 	session_log_transcript(session, action);
 	if (to->stream == NULL)
 		return;
@@ -159,6 +182,7 @@ static const struct {
 	[ENGINE_DATA_QUIET] = { .by_data = dataconn_quiet },
 	[ENGINE_DATA_FRAMING] = { .by_data = dataconn_framing },
 	[ENGINE_DATA_READ_ON] = { .by_data = dataconn_read_on },
+	[ENGINE_DATA_ENDING] = { .by_data = dataconn_ending },
 	[ENGINE_DATA_SHUT] = { .by_data = dataconn_shut },
 	[ENGINE_DATA_DROP] = { .by_data = dataconn_drop },
 	[ENGINE_DATA_RESET] = { .by_data = dataconn_reset },
@@ -223,7 +247,8 @@ session_pump(struct session *session)
 	session_say(session, LOG_LEVEL_VERBOSE, "ended");
 	LIST_REMOVE(session, link);
 	admission_leave(session->place);
-	reconnect_release(session->options->reconnect);
+	if (!session->target.no_link)
+		reconnect_release(session->options->reconnect);
 }
 
 /* ---- control connections ---- */
@@ -238,6 +263,8 @@ session_on_data(void *ctx, const struct iovec *pieces, size_t n)
 	from->heard_at = uv_now(session->options->loop);
 	if (session->options->policy->keepalive_ms > 0)
 		uv_timer_again(&session->timers[CLOCK_IDLE]);
+	if (session->target.idle_ms > 0 && from->peer == ENGINE_CLIENT)
+		uv_timer_again(&session->timers[CLOCK_UNUSED]);
 	dataconn_tell_counts(session);
 	for (size_t i = 0; i < n; i++)
 		if (engine_bytes(session->engine, from->peer,
@@ -273,8 +300,9 @@ session_on_opened(void *ctx)
 	struct session *session = server->session;
 
 	server->opened = true;
+	session_answer(session, 0, "");
 	session_clock_set(session, CLOCK_GREETING, LIMIT_GREETING_MS, 0);
-	side_ends(session->tunnel->side[ENGINE_SERVER], server->stream,
+	side_ends(session->side[ENGINE_SERVER], server->stream,
 	    &session->local[ENGINE_SERVER], &session->server);
 	if (session->server.family != AF_UNSPEC)
 		engine_server_family(session->engine, session->server.family);
@@ -282,22 +310,24 @@ session_on_opened(void *ctx)
 
 /* Why the control connection to the server was lost, or cannot be made. */
 static void
-describe_loss(const struct control *server, const char *why, char *text,
-    size_t size)
+describe_loss(const struct control *server, int err, const char *why,
+    char *text, size_t size)
 {
-	const struct tunnel_options *options = server->session->options;
+	const struct session *session = server->session;
+	const struct target *target = &session->target;
 
-	if (server->opened)
+	/* The gateway may greet before it uses the SFTP server. */
+	if (server->opened && err != -ECONNREFUSED)
 		snprintf(text, size,
 		    "the connection to the %s server was lost: %s",
-		    options->sftp ? "SFTP" : "FTP", why);
-	else if (options->sftp)
+		    target->sftp ? "SFTP" : "FTP", why);
+	else if (target->sftp)
 		snprintf(text, size, "the SFTP server cannot be used: %s", why);
 	else
 		snprintf(text, size,
 		    "the FTP server %s:%u cannot be reached from %s: %s",
-		    options->server_host, options->server_port,
-		    server->session->tunnel->side[ENGINE_SERVER]->name, why);
+		    target->host, target->port,
+		    session->side[ENGINE_SERVER]->name, why);
 }
 
 /* Closes the control connection, and tells the engine why. */
@@ -342,7 +372,8 @@ session_on_closed(void *ctx, int err, const char *why)
 		session_client_lost(session, text);
 		return;
 	}
-	describe_loss(control, why, text, sizeof(text));
+	session_answer(session, err, why);
+	describe_loss(control, err, why, text, sizeof(text));
 	log_escape(escaped, sizeof(escaped), text, strlen(text));
 	session_say(session, LOG_LEVEL_WARN, "%s", escaped);
 	lose_control(control, text);
@@ -368,43 +399,48 @@ session_family_of(const char *host)
 }
 
 static struct engine_config
-engine_config_of(struct tunnel *tunnel, const struct addr *client)
+engine_config_of(struct session *session, const struct arrival *arrival)
 {
+	struct tunnel *tunnel = session->tunnel;
 	const struct tunnel_options *options = &tunnel->options;
+	const struct target *target = &session->target;
 	const struct policy *policy = options->policy;
 
 	return (struct engine_config) {
-		.client = *client,
+		.client = arrival->peer,
 		.networks = tunnel->networks,
 		.n_networks = tunnel->n_networks,
-		.server_host = options->server_host,
-		.server_port = options->server_port,
-		.server_family = session_family_of(options->server_host),
+		.server_host = target->host,
+		.server_port = target->port,
+		.server_family = session_family_of(target->host),
 		.server_mode =
-		    options->sftp ? ENGINE_PASSIVE : policy->server_mode,
-		.ignore_port_host = policy->client_data_host_control,
+		    target->sftp ? ENGINE_PASSIVE : policy->server_mode,
+		.ignore_port_host = policy->client_data_host_control ||
+		    session->side[ENGINE_CLIENT]->has_own_ports,
 		.pass_foreign_port = policy->pass_foreign_port,
 		.allow_tls = policy->allow_tls,
-		.upload_apart =
-		    policy->many_links && !options->remote && !options->sftp,
-		.stores_whole = options->sftp_whole,
-		.looks_up = !policy->any_user && addr_is_loopback(client),
+		.upload_apart = policy->many_links && !options->remote &&
+		    !target->sftp && !target->no_link,
+		.stores_whole = target->sftp_whole,
+		.looks_up =
+		    !policy->any_user && addr_is_loopback(&arrival->peer),
 		.max_lines = policy->max_lines,
 		.max_data = policy->max_data,
 		.policy = &policy->commands,
-		.memory = &tunnel->memory,
+		.greeted = arrival->said != NULL,
+		/* Another server may refuse other variants. */
+		.memory = arrival->target != NULL ? NULL : &tunnel->memory,
 	};
 }
 
 static void
 open_controls(struct session *session, struct stream *stream)
 {
-	const struct tunnel_options *options = session->options;
 	const struct side_to to = {
-		.host = options->server_host,
-		.port = options->server_port,
+		.host = session->target.host,
+		.port = session->target.port,
 		.use = SIDE_CONTROL,
-		.client = &session->client.addr,
+		.client = &session->client,
 	};
 	struct control *client = &session->control[ENGINE_CLIENT];
 	struct control *server = &session->control[ENGINE_SERVER];
@@ -414,33 +450,89 @@ open_controls(struct session *session, struct stream *stream)
 	client->stream = stream;
 	stream_set_handler(stream, &control_handler, client);
 	server->peer = ENGINE_SERVER;
-	server->stream = side_dial(session->tunnel->side[ENGINE_SERVER], &to,
+	server->stream = side_dial(session->side[ENGINE_SERVER], &to,
 	    &control_handler, server);
-	if (server->stream == NULL)
+	if (server->stream == NULL) {
+		session_answer(session, -ENETDOWN, "");
 		engine_lost(session->engine, ENGINE_SERVER,
 		    "the SSH connection is down");
+	}
+}
+
+/* The client knows the server by its own target, or by the address that it has
+ * connected to, even if the gateway takes the server's place. */
+static void
+note_choice(struct session *session, const struct arrival *arrival)
+{
+	const struct target *target = arrival->target;
+	bool bracket;
+
+	if (target == NULL)
+		return;
+	if (arrival->known_as.family != AF_UNSPEC) {
+		addr_format(&arrival->known_as, session->chosen);
+		return;
+	}
+	/* Then the target is not what the client has named. */
+	if (target->sftp)
+		return;
+	bracket = strchr(target->host, ':') != NULL;
+	snprintf(session->chosen, sizeof(session->chosen), "%s%s%s:%u",
+	    bracket ? "[" : "", target->host, bracket ? "]" : "", target->port);
+}
+
+/* Makes the session and its engine.  NULL: out of memory. */
+static struct session *
+session_new(struct tunnel *tunnel, const struct arrival *arrival)
+{
+	const struct tunnel_options *options = &tunnel->options;
+	struct session *session = calloc(1, sizeof(*session));
+	struct engine_config config;
+
+	if (session == NULL)
+		return NULL;
+	session->tunnel = tunnel;
+	session->options = options;
+	session->target =
+	    arrival->target != NULL ? *arrival->target : options->target;
+	session->side[ENGINE_CLIENT] =
+	    arrival->side != NULL ? arrival->side : options->side;
+	session->side[ENGINE_SERVER] = session->target.side;
+	session->listen_at[ENGINE_CLIENT] = tunnel->listen_at;
+	session->listen_at[ENGINE_SERVER] = session->target.listen_at;
+	session->known_as = arrival->known_as;
+	note_choice(session, arrival);
+	session->foreign = arrival->foreign;
+	config = engine_config_of(session, arrival);
+	session->engine = engine_new(&config);
+	if (session->engine == NULL ||
+	    (arrival->said != NULL &&
+		engine_bytes(session->engine, ENGINE_CLIENT, arrival->said,
+		    arrival->said_len) != 0)) {
+		engine_free(session->engine);
+		free(session);
+		return NULL;
+	}
+	side_keep(session->side[ENGINE_CLIENT]);
+	session->ports =
+	    ports_keep(arrival->ports != NULL ? arrival->ports :
+						options->policy->client_ports);
+	return session;
 }
 
 bool
-session_begin(struct tunnel *tunnel, struct stream *client,
-    const struct addr *local, const struct addr *peer,
-    struct admission_place *place)
+session_begin(struct tunnel *tunnel, const struct arrival *arrival)
 {
 	const struct tunnel_options *options = &tunnel->options;
-	struct engine_config config = engine_config_of(tunnel, peer);
-	struct session *session = calloc(1, sizeof(*session));
+	const struct addr *peer = &arrival->peer;
+	struct session *session = session_new(tunnel, arrival);
 	char text[ADDR_TEXT_MAX];
 
-	if (session != NULL)
-		session->engine = engine_new(&config);
-	if (session == NULL || session->engine == NULL) {
-		free(session);
-		stream_reset(client);
-		admission_leave(place);
+	if (session == NULL) {
+		stream_reset(arrival->stream);
+		admission_leave(arrival->place);
 		return false;
 	}
-	session->tunnel = tunnel;
-	session->options = options;
 	session->log.origin = (struct log_origin) {
 		.tunnel = options->name,
 		.session = ++options->count->last_number,
@@ -448,21 +540,24 @@ session_begin(struct tunnel *tunnel, struct stream *client,
 	};
 	snprintf(session->log.peer_text, sizeof(session->log.peer_text), "%s",
 	    peer->family != AF_UNSPEC ? addr_format(peer, text) :
-					tunnel->side[ENGINE_CLIENT]->name);
-	session->place = place;
+					session->side[ENGINE_CLIENT]->name);
+	session->place = arrival->place;
+	session->answer = arrival->answer;
 	LIST_INIT(&session->data);
 	session->began_at = uv_now(options->loop);
-	session->local[ENGINE_CLIENT] = *local;
-	policy_learn(options->policy, local, peer, &session->client);
+	session->local[ENGINE_CLIENT] = arrival->local;
+	policy_learn(options->policy, &arrival->local, peer, &session->client);
 	rate_init(&session->rate, options->policy->session_rate,
 	    uv_now(options->loop));
 	session_clock_open(session);
-	session_say(session, LOG_LEVEL_VERBOSE, "control connection from %s",
-	    session->log.peer_text);
-	open_controls(session, client);
+	session_say(session, LOG_LEVEL_VERBOSE,
+	    "control connection from %s%s%s", session->log.peer_text,
+	    session->chosen[0] != '\0' ? ", to " : "", session->chosen);
+	open_controls(session, arrival->stream);
 	LIST_INSERT_HEAD(&tunnel->sessions, session, link);
 	tunnel->stats.sessions++;
-	reconnect_hold(options->reconnect);
+	if (!session->target.no_link)
+		reconnect_hold(options->reconnect);
 	session_pump(session);
 	return true;
 }

@@ -48,6 +48,7 @@ enum session_clock {
 	CLOCK_SILENT,	/* ... or at least anything */
 	CLOCK_LOGIN,	/* until somebody has logged in */
 	CLOCK_IDLE,	/* since something came on a control connection */
+	CLOCK_UNUSED,	/* since a command or the end of a transfer */
 	CLOCK_CREDIT,	/* until the client may send more lines */
 	CLOCK_DRAIN,	/* until only running transfers are waited for */
 	CLOCK_CLIENT,	/* looks whether the client is still there */
@@ -76,6 +77,19 @@ struct session_progress {
 struct session {
 	struct tunnel *tunnel;
 	const struct tunnel_options *options; /* the tunnel's */
+	struct target target;
+	arrival_answer *answer; /* to be called before anything is sent to the
+				 * client; NULL: it was, or there is none */
+	bool refused;		/* it has told the client that there is no
+				 * connection: nothing more is sent */
+	char chosen[FORWARD_HOST_MAX + 16]; /* "HOST:PORT", if the client has
+					     * chosen its server; else "" */
+	/* By enum engine_peer: toward whom, and as in struct target. */
+	struct side *side[2];
+	const char *listen_at[2];
+	struct addr known_as; /* struct arrival; so is this: */
+	bool foreign;
+	struct ports *ports; /* where it listens for the client; or NULL */
 	struct session_log log;
 	LIST_ENTRY(session) link; /* of the tunnel's sessions */
 	struct admission_place *place;
@@ -105,15 +119,11 @@ struct session {
 /* ---- for its tunnel ---- */
 
 /*
- * Begins a session of that tunnel on an accepted control connection.  local and
- * peer are its ends, AF_UNSPEC where they are not known.  The stream and the
- * place belong to the session, whatever is returned.  It is in the tunnel's
- * list until it has ended, which may be before this returns.  False: out of
- * memory.
+ * Begins a session of that tunnel with that client.  The stream and the place
+ * belong to the session, whatever is returned.  It is in the tunnel's list
+ * until it has ended, which may be before this returns.  False: out of memory.
  */
-bool session_begin(struct tunnel *tunnel, struct stream *client,
-    const struct addr *local, const struct addr *peer,
-    struct admission_place *place);
+bool session_begin(struct tunnel *tunnel, const struct arrival *arrival);
 
 /* What it is doing now; texts are valid until the next call of anything. */
 void session_describe(const struct session *session, struct session_info *ret);

@@ -63,6 +63,21 @@ expire_idle(struct session *session)
 	engine_keepalive(session->engine);
 }
 
+/* A running transfer is use; its end starts the timer again. */
+static void
+expire_unused(struct session *session)
+{
+	unsigned long seconds = session->target.idle_ms / 1000;
+	char why[100];
+
+	if (!LIST_EMPTY(&session->data))
+		return;
+	snprintf(why, sizeof(why), "No command has come for %lu s", seconds);
+	session_say(session, LOG_LEVEL_INFO,
+	    "%s: the session ends (--idle-exit)", why);
+	session_drain(session, why);
+}
+
 static void
 expire_credit(struct session *session)
 {
@@ -89,6 +104,7 @@ static const struct {
 	[CLOCK_SILENT] = { expire_silent, false },
 	[CLOCK_LOGIN] = { expire_login, false },
 	[CLOCK_IDLE] = { expire_idle, false },
+	[CLOCK_UNUSED] = { expire_unused, false },
 	[CLOCK_CREDIT] = { expire_credit, false },
 	[CLOCK_DRAIN] = { expire_drain, false },
 	[CLOCK_CLIENT] = { session_client_look, false },
@@ -176,6 +192,9 @@ session_clock_open(struct session *session)
 	session->lines.granted_at = uv_now(session->options->loop);
 	if (policy->login_ms > 0)
 		session_clock_set(session, CLOCK_LOGIN, policy->login_ms, 0);
+	if (session->target.idle_ms > 0)
+		session_clock_set(session, CLOCK_UNUSED,
+		    session->target.idle_ms, session->target.idle_ms);
 	if (policy->keepalive_ms > 0)
 		session_clock_set(session, CLOCK_IDLE, policy->keepalive_ms,
 		    policy->keepalive_ms);
@@ -192,6 +211,7 @@ session_clock_on_closed(uv_handle_t *handle)
 	if (session->log.secrets != NULL)
 		secrets_forget(session->log.secrets);
 	free(session->log.secrets);
+	ports_free(session->ports);
 	free(session);
 }
 

@@ -12,6 +12,14 @@ side_dial(struct side *side, const struct side_to *to,
 	return side->ops->dial(side, to, handler, ctx);
 }
 
+struct side *
+side_for_data(struct side *side, const struct stream *control)
+{
+	return side->ops->for_data != NULL ?
+	    side->ops->for_data(side, control) :
+	    side;
+}
+
 void
 side_ends(struct side *side, const struct stream *stream,
     struct addr *ret_local, struct addr *ret_peer)
@@ -70,9 +78,18 @@ side_end_is_proven(const struct side_listener *listener,
 	    ops->end_is_proven(listener, stream);
 }
 
+struct side *
+side_keep(struct side *side)
+{
+	side->kept++;
+	return side;
+}
+
 void
 side_free(struct side *side)
 {
-	if (side != NULL)
+	if (side != NULL && side->kept > 0)
+		side->kept--;
+	else if (side != NULL)
 		side->ops->free(side);
 }

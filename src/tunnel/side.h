@@ -15,6 +15,7 @@
 
 struct side;
 struct side_listener;
+struct policy_peer;
 struct ports;
 
 /* What a stream is for. */
@@ -30,8 +31,9 @@ struct side_to {
 	const struct addr *from; /* the local address to use; NULL: any.  The
 				  * far side ignores it */
 	enum side_use use;
-	const struct addr *client; /* for whom; AF_UNSPEC or NULL: not known.
-				    * Only the gateway's side uses it */
+	const struct policy_peer *client; /* of the session; NULL: none.  Only
+					   * the sides of the gateway and of
+					   * SOCKS use it */
 };
 
 /* Where to listen. */
@@ -41,8 +43,13 @@ struct side_at {
 	 * loopback (the far side has it in both families).
 	 */
 	const char *host;
-	uint16_t port;	     /* 0: any */
-	struct ports *ports; /* port 0: one of these; NULL: any */
+	uint16_t port;			  /* 0: any */
+	struct ports *ports;		  /* port 0: one of these; NULL: any */
+	const struct policy_peer *client; /* as in struct side_to */
+
+	/* The near side: the address may belong to another host (NET_FOREIGN).
+	 */
+	bool foreign;
 
 	/* Takes any number of connections (for control connections); else
 	 * one. */
@@ -98,6 +105,10 @@ struct side_listener_handler {
  */
 struct stream *side_dial(struct side *side, const struct side_to *to,
     const struct stream_handler *handler, void *ctx);
+
+/* The side for the data connections of a session whose control connection that
+ * is, on this side.  It is the side itself, unless each session has one. */
+struct side *side_for_data(struct side *side, const struct stream *control);
 
 /* The two ends of an open stream of that side; AF_UNSPEC if they are not known,
  * as always on the far side. */
@@ -180,7 +191,14 @@ struct side *near_side_new(struct uv_loop_s *loop, struct net *net);
 struct side *far_side_new(struct uv_loop_s *loop, struct links *links,
     struct net *net, const char *directory, bool spread);
 
-/* All listeners must be closed before.  NULL is allowed. */
+/* Is no listener of a far side open? */
+bool far_side_is_unused(const struct side *side);
+
+/* Takes a reference, which a side_free() gives back.  Returns side. */
+struct side *side_keep(struct side *side);
+
+/* Gives a reference back; with the last one, frees the side.  All listeners
+ * must be closed before.  NULL is allowed. */
 void side_free(struct side *side);
 
 /* Implementations embed struct side and struct side_listener first. */
@@ -199,6 +217,8 @@ struct side_ops {
 	/* NULL: always. */
 	bool (*end_is_proven)(const struct side_listener *,
 	    const struct stream *);
+	/* NULL: the side itself. */
+	struct side *(*for_data)(struct side *, const struct stream *);
 	const char *(
 	    *idle_hint)(struct side *, bool accepted); /* may be NULL */
 	void (*free)(struct side *);
@@ -210,6 +230,9 @@ struct side {
 	bool sees_delivery; /* stream_undelivered() is about the peer; else
 			     * about ssh, which has more between it and the
 			     * peer */
+	bool has_own_ports; /* clients are at ports that only this side knows:
+			     * the address in PORT says nothing */
+	unsigned kept;	    /* references beside the first */
 };
 
 struct side_listener {

@@ -84,6 +84,7 @@ write_record(const struct session *session, const struct engine_report *report,
 		.seconds = -1,
 		.origin = &session->log.origin,
 		.report = report,
+		.server = session->chosen[0] != '\0' ? session->chosen : NULL,
 	};
 	char digest[DIGEST_TEXT_MAX];
 
@@ -115,6 +116,8 @@ transfer_report(struct session *session, const struct engine_action *action)
 		write_record(session, report, transfer, conn);
 	if (transfer != NULL)
 		transfer_forget(transfer);
+	if (session->target.idle_ms > 0)
+		uv_timer_again(&session->timers[CLOCK_UNUSED]);
 }
 
 /* ---- what is to be seen from outside ---- */
@@ -140,6 +143,7 @@ session_describe(const struct session *session, struct session_info *ret)
 
 	ret->number = session->log.origin.session;
 	ret->client = session->log.peer_text;
+	ret->server = session->chosen;
 	ret->user = session->user != NULL ? session->user : "";
 	ret->ms = uv_now(session->options->loop) - session->began_at;
 	ret->n_transfers = 0;

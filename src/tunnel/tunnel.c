@@ -4,6 +4,7 @@
 #include "tunnel/tunnel.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,12 +17,17 @@
 /* ---- clients ---- */
 
 void
-tunnel_turn_away(struct stream *stream, const char *reply)
+tunnel_turn_away(const struct arrival *arrival, const char *reply, int err,
+    const char *why)
 {
 	static const struct stream_handler no_callbacks = { .data = NULL };
+	struct stream *stream = arrival->stream;
 
 	stream_set_handler(stream, &no_callbacks, NULL);
-	if (stream_write(stream, reply, strlen(reply)) == 0)
+	if (arrival->answer != NULL)
+		arrival->answer(stream, &arrival->local, err, why);
+	if (arrival->answer != NULL ||
+	    stream_write(stream, reply, strlen(reply)) == 0)
 		stream_finish(stream);
 	else
 		stream_close(stream);
@@ -30,17 +36,22 @@ tunnel_turn_away(struct stream *stream, const char *reply)
 /* Refuses a client, and logs why.  It gets a reply, unless too many connections
  * are being closed. */
 static void
-tunnel_refuse(struct tunnel *tunnel, struct stream *stream,
-    const struct addr *peer, enum refusal refusal, const char *why)
+tunnel_refuse(struct tunnel *tunnel, const struct arrival *arrival,
+    enum refusal refusal, const char *why)
 {
+	const struct addr *peer = &arrival->peer;
 	char text[TUNNEL_LISTENERS_MAX * ADDR_TEXT_MAX];
 	struct log_origin origin = { .tunnel = tunnel->options.name };
 
+	bool permitted = refusal != REFUSAL_ADDRESS &&
+	    refusal != REFUSAL_USER && refusal != REFUSAL_LOOK_UP;
+
 	tunnel->stats.refusals[refusal]++;
 	if (net_finishing(tunnel->options.net) < LIMIT_TURNED_AWAY)
-		tunnel_turn_away(stream, refusal_reply(refusal));
+		tunnel_turn_away(arrival, refusal_reply(refusal),
+		    permitted ? -EAGAIN : -EACCES, why);
 	else
-		stream_reset(stream);
+		stream_reset(arrival->stream);
 	if (!log_limit_allows(&tunnel->refusals, uv_now(tunnel->options.loop),
 		&origin))
 		return;
@@ -56,22 +67,44 @@ tunnel_refuse(struct tunnel *tunnel, struct stream *stream,
 }
 
 struct admission_place *
-tunnel_admit(struct tunnel *tunnel, struct stream *stream,
-    const struct addr *local, const struct addr *peer)
+tunnel_admit(struct tunnel *tunnel, const struct arrival *arrival)
 {
+	const struct addr *peer = &arrival->peer;
 	struct admission_place *place = NULL;
 	enum refusal refusal = REFUSAL_MEMORY;
 	char why[200];
 
 	/* If its address is not known, every client is permitted. */
 	if (peer->family == AF_UNSPEC ||
-	    policy_takes(tunnel->options.policy, local, peer, why, sizeof(why),
-		&refusal))
+	    policy_takes(tunnel->options.policy, &arrival->local, peer, why,
+		sizeof(why), &refusal))
 		place = admission_enter(tunnel->options.count->admission, peer,
 		    why, sizeof(why), &refusal);
 	if (place == NULL)
-		tunnel_refuse(tunnel, stream, peer, refusal, why);
+		tunnel_refuse(tunnel, arrival, refusal, why);
 	return place;
+}
+
+void
+tunnel_refuse_arrival(struct tunnel *tunnel, const struct arrival *arrival,
+    const char *why)
+{
+	char text[ADDR_TEXT_MAX], reply[400], escaped[LOG_ESCAPED_MAX];
+	const struct log_origin origin = {
+		.tunnel = tunnel->options.name,
+		.peer = addr_format(&arrival->peer, text),
+	};
+
+	log_escape(escaped, sizeof(escaped), why, strlen(why));
+	tunnel->stats.refusals[REFUSAL_RULE]++;
+	if (log_limit_allows(&tunnel->refusals, uv_now(tunnel->options.loop),
+		&origin))
+		log_line(LOG_LEVEL_WARN, &origin,
+		    "refused a client from %s: %s", text, escaped);
+	snprintf(reply, sizeof(reply), "%s: %.300s.\r\n",
+	    refusal_reply(REFUSAL_RULE), escaped);
+	tunnel_turn_away(arrival, reply, -EACCES, why);
+	admission_leave(arrival->place);
 }
 
 void
@@ -157,6 +190,68 @@ tunnel_address(const struct tunnel *tunnel, char *text, size_t size)
 	return text;
 }
 
+uint16_t
+tunnel_port(const struct tunnel *tunnel)
+{
+	struct addr at = { .port = 0 };
+
+	if (tunnel->local.n_listeners > 0)
+		at = net_listener_addr(tunnel->local.listeners[0]);
+	return at.port;
+}
+
+void
+tunnel_note_data_port(struct tunnel *tunnel, uint16_t port)
+{
+	tunnel->data_ports[tunnel->n_data_ports++ % LIMIT_EXEC_DATA_PORTS] =
+	    port;
+}
+
+enum tunnel_data
+tunnel_data_at(const struct tunnel *tunnel, uint16_t port)
+{
+	const struct session *session;
+	const struct dataconn *conn;
+	const struct dataconn_end *end;
+
+	LIST_FOREACH (session, &tunnel->sessions, link)
+		LIST_FOREACH (conn, &session->data, link) {
+			end = &conn->end[ENGINE_CLIENT];
+			if (end->listener != NULL && end->listening &&
+			    end->port == port)
+				return TUNNEL_DATA_AWAITED;
+		}
+	for (size_t i = 0;
+	     i < tunnel->n_data_ports && i < LIMIT_EXEC_DATA_PORTS; i++)
+		if (tunnel->data_ports[i] == port)
+			return TUNNEL_DATA_OVER;
+	return TUNNEL_DATA_NONE;
+}
+
+static bool
+end_is_from(const struct dataconn_end *end, const struct addr *from)
+{
+	struct addr local, peer;
+
+	if (end->state != END_CONNECTED || end->stream == NULL)
+		return false;
+	side_ends(end->side, end->stream, &local, &peer);
+	return addr_same_ip(&local, from) && local.port == from->port;
+}
+
+bool
+tunnel_has_dialed(const struct tunnel *tunnel, const struct addr *from)
+{
+	const struct session *session;
+	const struct dataconn *conn;
+
+	LIST_FOREACH (session, &tunnel->sessions, link)
+		LIST_FOREACH (conn, &session->data, link)
+			if (end_is_from(&conn->end[ENGINE_CLIENT], from))
+				return true;
+	return false;
+}
+
 void
 tunnel_link_up(struct tunnel *tunnel)
 {
@@ -166,17 +261,23 @@ tunnel_link_up(struct tunnel *tunnel)
 		tunnel_local_up(tunnel);
 }
 
+/* Ends all sessions, or those that need the link. */
 static void
-stop_sessions(struct tunnel *tunnel, const char *why)
+stop_sessions(struct tunnel *tunnel, bool all, const char *why)
 {
-	while (!LIST_EMPTY(&tunnel->sessions))
-		session_stop(LIST_FIRST(&tunnel->sessions), why);
+	struct session *session = LIST_FIRST(&tunnel->sessions), *next;
+
+	for (; session != NULL; session = next) {
+		next = LIST_NEXT(session, link);
+		if (all || !session->target.no_link)
+			session_stop(session, why);
+	}
 }
 
 void
 tunnel_link_down(struct tunnel *tunnel, const char *why, bool again)
 {
-	stop_sessions(tunnel, "the SSH connection was lost");
+	stop_sessions(tunnel, false, "the SSH connection was lost");
 	if (tunnel->options.remote)
 		tunnel_remote_down(tunnel);
 	else if (!again)
@@ -263,7 +364,7 @@ void
 tunnel_stop(struct tunnel *tunnel, const char *why)
 {
 	close_listeners(tunnel, why);
-	stop_sessions(tunnel, why);
+	stop_sessions(tunnel, true, why);
 }
 
 static void

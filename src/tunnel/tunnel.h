@@ -15,6 +15,7 @@
 #include "tunnel/admission.h"
 #include "tunnel/policy.h"
 #include "tunnel/side.h"
+#include "tunnel/target.h"
 
 struct activation;
 struct reconnect;
@@ -47,8 +48,10 @@ struct transfer_info {
 struct session_info {
 	unsigned long number;
 	const char *client; /* its address; "the SSH server" if not known */
-	const char *user;   /* who has logged in; "": nobody, or not known */
-	uint64_t ms;	    /* since the session began */
+	const char
+	    *server;	  /* "HOST:PORT", if the client has chosen it; or "" */
+	const char *user; /* who has logged in; "": nobody, or not known */
+	uint64_t ms;	  /* since the session began */
 	struct transfer_info transfers[SESSION_TRANSFERS_MAX];
 	size_t n_transfers;
 };
@@ -60,30 +63,80 @@ struct tunnel_count {
 	unsigned long last_number;   /* of the latest session */
 };
 
+/*
+ * Tells a client, in the protocol by which it came, how the connection to the
+ * server went, before anything else is sent to it.  err: 0; -EACCES: it is
+ * refused; -ENETDOWN: the link is down; or another negative errno.  why is for
+ * people.
+ */
+typedef void arrival_answer(struct stream *stream, const struct addr *local,
+    int err, const char *why);
+
+/* A client whose control connection has been accepted. */
+struct arrival {
+	struct stream *stream; /* open, stopped and without a handler */
+	struct addr local;     /* our end, */
+	struct addr peer;      /* and the client's; AF_UNSPEC: not known */
+	struct admission_place *place;
+	struct side *side; /* toward the client, which is kept as long as it is
+			    * needed; NULL: the tunnel's */
+	const struct target *target; /* copied; NULL: the tunnel's */
+
+	/* The server's address as the client knows it; replies to PASV contain
+	 * it, but with the port of culvert's listener.  AF_UNSPEC: they contain
+	 * what they always do. */
+	struct addr known_as;
+	bool foreign;	     /* local is the server's own address (tproxy) */
+	struct ports *ports; /* where to listen for the client, kept as long as
+			      * needed; NULL: those of the tunnel's policy */
+
+	/* culvert has greeted the client, which has sent these bytes, copied:
+	 * USER, and perhaps more (ftp/prelude.h).  NULL: neither. */
+	const uint8_t *said;
+	size_t said_len;
+
+	arrival_answer *answer; /* NULL: it speaks FTP; it gets a 421 instead */
+};
+
+/* A local tunnel has accepted a connection.  The stream belongs to the callee;
+ * it is open, stopped and without a handler.  Its ends are known. */
+typedef void tunnel_accepted_cb(void *ctx, struct stream *stream,
+    const struct addr *local, const struct addr *peer);
+
+typedef void tunnel_admitted_cb(void *ctx, const struct arrival *arrival);
+
 struct tunnel_options {
 	const char *name; /* of the configuration file, or NULL */
 	bool remote;	  /* -R: sshd listens, the server is on our side */
 	struct activation *activation; /* sockets that it may take, or NULL */
 	const char *bind;	       /* "", "*", a name or an address */
 	uint16_t port;		       /* 0: any free port */
-	const char *server_host;
-	uint16_t server_port;
-	bool sftp;	  /* far is the gateway's side: passive mode only */
-	bool sftp_whole;  /* it stores a file when it is whole */
-	bool no_password; /* it takes any: so only loopback */
+	struct side *side;	       /* toward clients */
+	struct target target;	       /* of sessions that have no other */
 	const struct policy *policy;
 	uv_loop_t *loop;
 	struct net *net;
-	struct side *near;
-	struct side *far;
 	struct reconnect *reconnect; /* has the link */
 	uint64_t link_wait_ms;	     /* how long a client waits for the link */
 	struct tunnel_count *count;
 	struct transfer_log *log; /* or NULL */
 
+	/* A local tunnel whose clients choose the server: called for each that
+	 * is admitted, to call tunnel_take() or tunnel_refuse_arrival() at
+	 * some time.  NULL: it has one server. */
+	tunnel_admitted_cb *admitted;
+	void *admitted_ctx;
+	bool transparent; /* it accepts connections to foreign addresses, which
+			   * nft(8) sends here (tproxy) */
+
 	/* A remote tunnel: if sshd does not listen at first, request it again
 	 * later, as after a loss of the link; else the start fails. */
 	bool patient;
+
+	/* What becomes of the connections of a local tunnel; NULL: each is a
+	 * control connection. */
+	tunnel_accepted_cb *accepted;
+	void *accepted_ctx;
 };
 
 struct tunnel;
@@ -119,6 +172,43 @@ void tunnel_start(struct tunnel *tunnel, tunnel_started_cb *started, void *ctx);
  * not listen any more, where it did.  Returns text. */
 const char *tunnel_address(const struct tunnel *tunnel, char *text,
     size_t size);
+
+/*
+ * May the client of a control connection have a session?  Returns its place; or
+ * NULL: then it has been told, or was reset if too many are told at the same
+ * time, and the stream is closed.  arrival->place is ignored.
+ */
+struct admission_place *tunnel_admit(struct tunnel *tunnel,
+    const struct arrival *arrival);
+
+/*
+ * Begins a session of a local tunnel with a client that something else has
+ * accepted and admitted.  If the link is needed and down, the client waits for
+ * it, like those that have connected to the tunnel.  The stream and the place
+ * belong to the tunnel from here on; if memory is short, the client sees a
+ * reset.  The tunnel must not be stopped or draining.
+ */
+void tunnel_take(struct tunnel *tunnel, const struct arrival *arrival);
+
+/* Refuses such a client for that reason (REFUSAL_RULE): it gets a 421 with why,
+ * a text for people, which is also logged. */
+void tunnel_refuse_arrival(struct tunnel *tunnel, const struct arrival *arrival,
+    const char *why);
+/* The port of its first listener on this host; 0: there is none. */
+uint16_t tunnel_port(const struct tunnel *tunnel);
+
+/* What a port of this host is to the data connections of its clients. */
+enum tunnel_data {
+	TUNNEL_DATA_NONE,
+	TUNNEL_DATA_AWAITED, /* a session listens there for one */
+	TUNNEL_DATA_OVER,    /* it was that for one of the last */
+};
+
+enum tunnel_data tunnel_data_at(const struct tunnel *tunnel, uint16_t port);
+
+/* Has a session of it made a data connection to its client from that address
+ * and port of this host? */
+bool tunnel_has_dialed(const struct tunnel *tunnel, const struct addr *from);
 
 /* What it has counted; borrowed. */
 const struct tunnel_stats *tunnel_stats(const struct tunnel *tunnel);

@@ -19,10 +19,11 @@
 struct tunnel_waiting {
 	TAILQ_ENTRY(tunnel_waiting) entry;
 	struct tunnel *tunnel;
-	struct stream *stream;
+	struct arrival arrival; /* place NULL: its session has it now */
+	struct target target;	/* the arrival's, */
+	uint8_t *said;		/* and what its client has said */
 	struct policy_peer client;
-	struct admission_place *place; /* NULL: its session has it now */
-	uint64_t since;		       /* uv_now() */
+	uint64_t since; /* uv_now() */
 	uv_timer_t timer;
 };
 
@@ -50,8 +51,11 @@ end_waiting(struct tunnel_waiting *waiting)
 	struct tunnel *tunnel = waiting->tunnel;
 
 	TAILQ_REMOVE(&tunnel->local.waiting, waiting, entry);
-	if (waiting->place != NULL)
-		admission_leave(waiting->place);
+	free(waiting->said);
+	ports_free(waiting->arrival.ports);
+	side_free(waiting->arrival.side);
+	if (waiting->arrival.place != NULL)
+		admission_leave(waiting->arrival.place);
 	reconnect_release(tunnel->options.reconnect);
 	uv_close((uv_handle_t *)&waiting->timer, tunnel_local_on_waiting_freed);
 }
@@ -86,7 +90,7 @@ refuse_waiting(struct tunnel_waiting *waiting, const char *why)
 	snprintf(reply, sizeof(reply), "%s%s%.300s\r\n",
 	    refusal_reply(REFUSAL_LINK),
 	    *why != '\0' ? ": " : ", try again later.", last_of(why, 300));
-	tunnel_turn_away(waiting->stream, reply);
+	tunnel_turn_away(&waiting->arrival, reply, -ENETDOWN, why);
 	end_waiting(waiting);
 }
 
@@ -97,7 +101,7 @@ tunnel_local_on_waiting_closed(void *ctx, int err, const char *why)
 {
 	struct tunnel_waiting *waiting = ctx;
 
-	stream_close(waiting->stream);
+	stream_close(waiting->arrival.stream);
 	end_waiting(waiting);
 }
 
@@ -111,7 +115,7 @@ tunnel_local_on_waited(uv_timer_t *timer)
 
 	if (uv_now(options->loop) - waiting->since >= options->link_wait_ms)
 		refuse_waiting(waiting, reconnect_why(options->reconnect));
-	else if (!stream_alive(waiting->stream) ||
+	else if (!stream_alive(waiting->arrival.stream) ||
 	    policy_has_closed(options->policy, &waiting->client))
 		tunnel_local_on_waiting_closed(waiting, 0, "");
 	else
@@ -132,9 +136,7 @@ start_wait_timer(struct tunnel_waiting *waiting)
 }
 
 static void
-wait_for_link(struct tunnel *tunnel, struct stream *stream,
-    const struct addr *local, const struct addr *peer,
-    struct admission_place *place)
+wait_for_link(struct tunnel *tunnel, const struct arrival *arrival)
 {
 	static const struct stream_handler handler = {
 		.closed = tunnel_local_on_waiting_closed,
@@ -143,24 +145,39 @@ wait_for_link(struct tunnel *tunnel, struct stream *stream,
 	char text[ADDR_TEXT_MAX];
 	const struct log_origin origin = {
 		.tunnel = tunnel->options.name,
-		.peer = addr_format(peer, text),
+		.peer = addr_format(&arrival->peer, text),
 	};
 
-	if (waiting == NULL) {
-		stream_reset(stream);
-		admission_leave(place);
+	if (waiting != NULL && arrival->said != NULL)
+		waiting->said = malloc(arrival->said_len);
+	if (waiting == NULL ||
+	    (waiting->said == NULL && arrival->said != NULL)) {
+		free(waiting);
+		stream_reset(arrival->stream);
+		admission_leave(arrival->place);
 		return;
 	}
 	log_line(LOG_LEVEL_VERBOSE, &origin,
 	    "a client from %s waits for the SSH connection", text);
 	waiting->tunnel = tunnel;
-	waiting->stream = stream;
-	waiting->place = place;
-	stream_set_handler(stream, &handler, waiting);
+	waiting->arrival = *arrival;
+	if (arrival->target != NULL) {
+		waiting->target = *arrival->target;
+		waiting->arrival.target = &waiting->target;
+	}
+	if (arrival->said != NULL) {
+		memcpy(waiting->said, arrival->said, arrival->said_len);
+		waiting->arrival.said = waiting->said;
+	}
+	ports_keep(arrival->ports);
+	if (arrival->side != NULL)
+		side_keep(arrival->side);
+	stream_set_handler(arrival->stream, &handler, waiting);
 	TAILQ_INSERT_TAIL(&tunnel->local.waiting, waiting, entry);
 	uv_timer_init(tunnel->options.loop, &waiting->timer);
 	waiting->timer.data = waiting;
-	policy_learn(tunnel->options.policy, local, peer, &waiting->client);
+	policy_learn(tunnel->options.policy, &arrival->local, &arrival->peer,
+	    &waiting->client);
 	waiting->since = uv_now(tunnel->options.loop);
 	start_wait_timer(waiting);
 	/* On demand, this may begin an attempt to connect. */
@@ -174,9 +191,8 @@ tunnel_local_up(struct tunnel *tunnel)
 
 	while ((waiting = TAILQ_FIRST(&tunnel->local.waiting)) != NULL) {
 		/* The session first, so that the link is held without a gap. */
-		session_begin(tunnel, waiting->stream, &waiting->client.at,
-		    &waiting->client.addr, waiting->place);
-		waiting->place = NULL;
+		session_begin(tunnel, &waiting->arrival);
+		waiting->arrival.place = NULL;
 		end_waiting(waiting);
 	}
 }
@@ -190,32 +206,52 @@ tunnel_local_down(struct tunnel *tunnel, const char *why)
 		refuse_waiting(waiting, why);
 }
 
+void
+tunnel_take(struct tunnel *tunnel, const struct arrival *arrival)
+{
+	const struct target *target =
+	    arrival->target != NULL ? arrival->target : &tunnel->options.target;
+
+	if (target->no_link || reconnect_is_up(tunnel->options.reconnect))
+		session_begin(tunnel, arrival);
+	else
+		wait_for_link(tunnel, arrival);
+}
+
 static void
 tunnel_local_on_accept(void *ctx, struct stream *stream)
 {
 	struct tunnel *tunnel = ctx;
-	struct addr local = net_stream_local(stream);
-	struct addr peer = net_stream_peer(stream);
-	struct admission_place *place;
+	struct arrival arrival = {
+		.stream = stream,
+		.local = net_stream_local(stream),
+		.peer = net_stream_peer(stream),
+	};
 
-	if (peer.family == AF_UNSPEC) {
+	if (arrival.peer.family == AF_UNSPEC) {
 		stream_close(stream); /* the client is gone already */
 		return;
 	}
-	place = tunnel_admit(tunnel, stream, &local, &peer);
-	if (place == NULL)
+	if (tunnel->options.accepted != NULL) {
+		tunnel->options.accepted(tunnel->options.accepted_ctx, stream,
+		    &arrival.local, &arrival.peer);
 		return;
-	if (reconnect_is_up(tunnel->options.reconnect))
-		session_begin(tunnel, stream, &local, &peer, place);
+	}
+	arrival.place = tunnel_admit(tunnel, &arrival);
+	if (arrival.place == NULL)
+		return;
+	if (tunnel->options.admitted != NULL)
+		tunnel->options.admitted(tunnel->options.admitted_ctx,
+		    &arrival);
 	else
-		wait_for_link(tunnel, stream, &local, &peer, place);
+		tunnel_take(tunnel, &arrival);
 }
 
 /* ---- where it listens ---- */
 
 /* Uses the service manager's socket, if there is one for that address. */
 static struct net_listener *
-listen_one(struct tunnel *tunnel, const struct addr *at, bool dual,
+listen_plain(struct tunnel *tunnel, const struct addr *at, bool dual,
     int *ret_err)
 {
 	const struct tunnel_options *options = &tunnel->options;
@@ -225,7 +261,7 @@ listen_one(struct tunnel *tunnel, const struct addr *at, bool dual,
 	if (options->activation != NULL)
 		fd = activation_find(options->activation, at, dual);
 	if (fd < 0)
-		return net_listen(options->net, at, dual,
+		return net_listen(options->net, at, dual ? NET_DUAL : 0,
 		    tunnel_local_on_accept, tunnel, ret_err);
 	listener = net_listen_fd(options->net, fd, tunnel_local_on_accept,
 	    tunnel, ret_err);
@@ -234,6 +270,21 @@ listen_one(struct tunnel *tunnel, const struct addr *at, bool dual,
 		activation_give_back(options->activation, at);
 	}
 	return listener;
+}
+
+static struct net_listener *
+listen_one(struct tunnel *tunnel, const struct addr *at, bool dual,
+    int *ret_err)
+{
+	struct net_listener *listener = listen_plain(tunnel, at, dual, ret_err);
+
+	if (listener == NULL || !tunnel->options.transparent)
+		return listener;
+	*ret_err = net_listener_set_foreign(listener);
+	if (*ret_err == 0)
+		return listener;
+	net_listener_close(listener);
+	return NULL;
 }
 
 static int
@@ -247,7 +298,7 @@ bind_one(struct tunnel *tunnel, struct addr at, bool dual)
 	if (!addr_is_loopback(&at)) {
 		if (tunnel->options.policy->n_allow == 0)
 			tunnel->local.exposed = allow_missing;
-		else if (tunnel->options.no_password)
+		else if (tunnel->options.target.no_password)
 			tunnel->local.exposed = logins_missing;
 		if (tunnel->local.exposed != NULL)
 			return -EPERM;
@@ -346,9 +397,6 @@ tunnel_local_make(struct tunnel *tunnel, char *why, size_t why_size)
 	char text[200];
 	int err;
 
-	tunnel->side[ENGINE_CLIENT] = options->near;
-	tunnel->side[ENGINE_SERVER] = options->far;
-	tunnel->listen_at[ENGINE_SERVER] = options->policy->far_address;
 	err = tunnel_local_bind_where(tunnel, &reason);
 	if (tunnel->local.exposed != NULL) {
 		tunnel_say_cannot(tunnel, tunnel->local.exposed, why, why_size);
@@ -360,6 +408,9 @@ tunnel_local_make(struct tunnel *tunnel, char *why, size_t why_size)
 	    reason != NULL ? reason : strerror(-err),
 	    err == -EACCES && options->port < 1024 ?
 		" (ports below 1024 need root; use one from 1024 up)" :
+		err == -EPERM && options->transparent ?
+		" (capture = tproxy needs root, or CAP_NET_RAW, when culvert "
+		"starts)" :
 		"");
 	tunnel_say_cannot(tunnel, text, why, why_size);
 	return -1;

@@ -11,6 +11,7 @@
 #include <uv.h>
 
 #include "base/log_limit.h"
+#include "limits.h"
 #include "ssh/pause.h"
 #include "tunnel/admission.h"
 #include "tunnel/throttle.h"
@@ -48,13 +49,10 @@ struct tunnel_remote {
 
 struct tunnel {
 	struct tunnel_options options;
-	struct side *side[2]; /* toward the client and the server, by enum
-			       * engine_peer */
 
-	/* Where data connections toward that peer listen (struct side_at);
-	 * NULL: at our end of the control connection to that peer, or, on the
-	 * far side, where that is not known, at the loopback address. */
-	const char *listen_at[2];
+	/* Where data connections of clients arrive (struct side_at, host);
+	 * NULL: at our end of the client's control connection. */
+	const char *listen_at;
 
 	/* Where clients may be if a client's own address is not known. */
 	const struct subnet *networks;
@@ -64,21 +62,23 @@ struct tunnel {
 	struct tunnel_stats stats;
 	struct throttle *throttle; /* of its data connections */
 	struct session_list sessions;
+	/* The last ports of clients' data connections, and how many there have
+	 * been. */
+	uint16_t data_ports[LIMIT_EXEC_DATA_PORTS];
+	size_t n_data_ports;
 	struct log_limit refusals;
 	struct tunnel_local local;
 	struct tunnel_remote remote;
 };
 
-/*
- * May the client of a control connection from *peer to *local (AF_UNSPEC: not
- * known) have a session?  Returns its place; or NULL: then the stream has got a
- * 421, or a reset if too many get one at the same time, and is closed.
- */
-struct admission_place *tunnel_admit(struct tunnel *tunnel,
-    struct stream *stream, const struct addr *local, const struct addr *peer);
+/* A session listens at that port of this host for its client's data
+ * connection. */
+void tunnel_note_data_port(struct tunnel *tunnel, uint16_t port);
 
-/* Sends reply, and closes the stream. */
-void tunnel_turn_away(struct stream *stream, const char *reply);
+/* Tells a client that it is refused, and closes the stream.  reply: the 421.
+ * err and why: see arrival_answer(). */
+void tunnel_turn_away(const struct arrival *arrival, const char *reply, int err,
+    const char *why);
 
 /* Writes "cannot listen on BIND port N: reason" to why. */
 void tunnel_say_cannot(const struct tunnel *tunnel, const char *reason,

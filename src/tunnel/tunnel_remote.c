@@ -72,9 +72,7 @@ tunnel_remote_make(struct tunnel *tunnel, char *why, size_t why_size)
 		tunnel_say_cannot(tunnel, wrong, why, why_size);
 		return -1;
 	}
-	tunnel->side[ENGINE_CLIENT] = options->far;
-	tunnel->side[ENGINE_SERVER] = options->near;
-	tunnel->listen_at[ENGINE_CLIENT] = host;
+	tunnel->listen_at = host;
 	tunnel->networks = options->policy->allow;
 	tunnel->n_networks = options->policy->n_allow;
 	if (is_far_loopback(host)) {
@@ -119,11 +117,15 @@ tunnel_remote_on_accepted(void *ctx, struct stream *stream,
     const struct addr *local, const struct addr *peer)
 {
 	struct tunnel *tunnel = ctx;
-	struct admission_place *place =
-	    tunnel_admit(tunnel, stream, local, peer);
+	struct arrival arrival = {
+		.stream = stream,
+		.local = *local,
+		.peer = *peer,
+	};
 
-	return place != NULL &&
-	    session_begin(tunnel, stream, local, peer, place);
+	arrival.place = tunnel_admit(tunnel, &arrival);
+
+	return arrival.place != NULL && session_begin(tunnel, &arrival);
 }
 
 static void
@@ -178,7 +180,7 @@ tunnel_remote_listen(struct tunnel *tunnel)
 		.failed = tunnel_remote_on_failed,
 	};
 	struct side_at at = {
-		.host = tunnel->listen_at[ENGINE_CLIENT],
+		.host = tunnel->listen_at,
 		.port = tunnel->options.port,
 		.many = true,
 	};
@@ -187,7 +189,7 @@ tunnel_remote_listen(struct tunnel *tunnel)
 	if (tunnel->remote.at.family != AF_UNSPEC)
 		at.port = tunnel->remote.at.port;
 	tunnel->remote.listener =
-	    side_listen(tunnel->options.far, &at, &handler, tunnel);
+	    side_listen(tunnel->options.side, &at, &handler, tunnel);
 	if (tunnel->remote.listener == NULL)
 		tunnel_remote_on_failed(tunnel, -ENOMEM, strerror(ENOMEM));
 }

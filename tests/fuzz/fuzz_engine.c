@@ -277,6 +277,7 @@ configure(struct engine_config *config, struct engine_policy *policy,
 		policy->n_allow_path = policy->n_deny_path = 1;
 	config->looks_up = options[1] & 128;
 	config->stores_whole = options[2] & 64;
+	config->greeted = options[2] & 128;
 	config->memory->refused = options[2] & 63;
 	config->memory->good = options[4] & 63;
 }

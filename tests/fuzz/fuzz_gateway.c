@@ -24,7 +24,7 @@ struct fuzz {
 		size_t n;
 		struct waiting all[MOST_REQUESTS];
 	} channels[GATEWAY_CHANNELS];
-	bool listens, up, reads, eof, full, ended, freed, login;
+	bool listens, up, reads, ending, eof, full, ended, freed, login;
 	uint8_t upload; /* the number of the one that is being stored */
 	bool temporary; /* it has a temporary name */
 	bool bad[256];	/* one of its replies was */
@@ -82,7 +82,7 @@ on_end(void *ctx)
 }
 
 static void
-on_fail(void *ctx, const char *why)
+on_fail(void *ctx, bool was_up, const char *why)
 {
 	assert(strlen(why) < 1000);
 	on_end(ctx);
@@ -349,7 +349,7 @@ feed_data(struct fuzz *fuzz, size_t len)
 {
 	static uint8_t bytes[31 * 8192];
 
-	if (fuzz->up && fuzz->reads && len > 0)
+	if (fuzz->up && fuzz->reads && !fuzz->ending && len > 0)
 		gateway_data_bytes(fuzz->gateway,
 		    (struct iovec[2]) { { bytes, 1 }, { bytes, len * 8000 } },
 		    2);
@@ -374,10 +374,10 @@ feed_event(struct fuzz *fuzz, unsigned event)
 
 	if (event == 0 && fuzz->listens) {
 		fuzz->up = true;
-		fuzz->listens = fuzz->eof = false;
+		fuzz->listens = fuzz->ending = fuzz->eof = false;
 		gateway_data_up(gateway);
 	} else if (event == 1 && fuzz->up && fuzz->reads && !fuzz->eof) {
-		fuzz->eof = true;
+		fuzz->ending = fuzz->eof = true;
 		gateway_data_eof(gateway);
 	} else if (event == 2 && fuzz->up) {
 		fuzz->up = fuzz->reads = false;
@@ -396,7 +396,12 @@ feed_event(struct fuzz *fuzz, unsigned event)
 		gateway_login_done(gateway,
 		    &(struct gateway_login) { .allowed = !fuzz->full,
 			.directory = fuzz->random & 1 ? "d" : "" });
-	} else if (event >= 7) {
+	} else if (event == 7) {
+		gateway_yield(gateway);
+	} else if (event == 8 && fuzz->up && fuzz->reads && !fuzz->ending) {
+		fuzz->ending = true;
+		gateway_data_ending(gateway);
+	} else if (event >= 9) {
 		for (unsigned i = 0; i < (event & 16 ? 61 : 1); i++)
 			gateway_tick(gateway);
 	}

@@ -93,8 +93,9 @@ for path in sorted((HERE / "../vectors/engine").glob("*.txt")):
             + 16 * ("read-only" in config) + 32 * (" deny=" in config)
             + 64 * ("-path=" in config) + 128 * ("looks-up" in config))
     counted = collections.defaultdict(dict)
-    code = (bytes([options, more]) + forms(config, "refused")
-            + forms(config, "good")
+    learned = bytearray(forms(config, "refused") + forms(config, "good"))
+    learned[0] |= 64 * (" whole" in config) + 128 * (" greeted" in config)
+    code = (bytes([options, more]) + learned
             + b"".join(encode(line, counted) for line in lines))
     if len(code) < 4096:
         (OUT / path.stem).write_bytes(code)

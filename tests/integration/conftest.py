@@ -28,6 +28,7 @@ import itertools
 import os
 import pathlib
 import shutil
+import subprocess
 import signal
 import sys
 import tempfile
@@ -39,7 +40,7 @@ sys.pycache_prefix = str(pathlib.Path(__file__).parents[2] / "build/pycache")
 sys.dont_write_bytecode = False
 
 # More fixtures; tests import from them as well.
-pytest_plugins = ["sessions", "gatewaycell"]
+pytest_plugins = ["sessions", "gatewaycell", "exec_rig"]
 pytest.register_assert_rewrite("documents")
 
 import clients
@@ -380,6 +381,21 @@ def topology(request, _topology):
     _topology.begin(lambda one, place: _note(request.node, one, place))
     yield _topology
     _topology.end()
+
+
+@pytest.fixture
+def small_disk(tmp):
+    """Return a function that makes a file system of a size, such as "64k"."""
+    path = tmp / "disk"
+
+    def make(size):
+        path.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs",
+                        path], check=True)
+        return path
+
+    yield make
+    subprocess.run(["umount", "-l", path], check=True)
 
 
 @pytest.fixture

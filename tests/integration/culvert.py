@@ -28,7 +28,7 @@ def only(directory):
 
 # The line by which culvert says that it listens, for -L or for -R.
 READY = r"^culvert: (?:\S+: )?listening on (\S+)(?:, through| of) (\S+?),? " \
-    r"to (\S+|its SFTP server)$"
+    r"to (\S+|its SFTP server|the servers of SOCKS clients)$"
 
 # The first line of culvert's output if root runs it without --user.
 AS_ROOT = "culvert: running as root; with --user NAME culvert becomes that " \

@@ -27,7 +27,7 @@ DOCUMENT = REPO / "doc/topologies.md"
 
 # ---- the document ----
 
-KINDS = {"sh", "text", "authorized_keys", "sshd_config", "console", ""}
+KINDS = {"sh", "text", "authorized_keys", "sshd_config", "console", "ini", ""}
 
 
 @dataclasses.dataclass
@@ -133,6 +133,7 @@ LEGS = {
         [Leg(**OWN), Leg("far", "near_end")],
     "Only passive":
         [Leg(**OWN, modes=("passive",), without=frozenset(ACTIVE))],
+    "L. Clients that use SOCKS": [Leg("near", "far_end", modes=("passive",))],
     "Only active":
         [Leg("near", "far", "127.0.0.1", modes=("active",),
              without=frozenset(PASSIVE))],
@@ -394,6 +395,8 @@ class Client:
         self._commands, self._expect = commands, expect
         self._url = re.search(r"ftp://[^\s/]+/", commands)[0]
         self._active = re.search(r"-P (\S+)", commands)[1]
+        socks = re.search(r"--socks5-hostname \S+ ", commands)
+        self._socks = socks[0] if socks else ""
 
     def _check(self, done, pairs, modes):
         assert done.returncode == 0, done.stdout
@@ -419,7 +422,7 @@ class Client:
         active = f"-P {self._active} " if mode == "active" else ""
         return self._world.run(
             self._leg.client,
-            f"curl -q -sS -n -m {FAILSAFE} {active}{words}", tmp)
+            f"curl -q -sS -n -m {FAILSAFE} {self._socks}{active}{words}", tmp)
 
     def transfer(self, mode, options, tmp):
         """Fetch and store a file of each size."""

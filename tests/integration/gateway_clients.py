@@ -86,10 +86,11 @@ class Busybox(Client):
     """busybox ftpget and ftpput: passive mode only, EPSV or PASV."""
 
     name = "busybox"
+    program = "busybox"
 
     def _run(self, applet, target, *names):
         return self.run(target, [
-            "busybox", applet, "-u", target.user, "-p", target.password,
+            self.program, applet, "-u", target.user, "-p", target.password,
             "-P", target.port, target.host, *names])
 
     def get(self, target, mode, remote, local):

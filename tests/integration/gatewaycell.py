@@ -404,17 +404,20 @@ def control_reset(cell):
     cell.send_rest()
 
 
-def aborted(cell, synch):
+def aborted(cell, synch, *ahead):
     """Send ABOR, with the sequence of RFC 959 section 4.1.3 before it or not.
 
-    A transfer that runs is answered as well.
+    ahead: commands between the transfer and ABOR.  They, and a transfer that
+    runs, are answered as well.
     """
+    for command in ahead:
+        cell.ftp.command(command)
     if synch:
         cell.ftp.send(b"\xff\xf4")
         cell.ftp.send_urgent(b"\xff\xf2")
     cell.ftp.command("ABOR")
     cell.held.go()
-    cell.read_replies(1 if cell.point.sent is None else 2)
+    cell.read_replies((1 if cell.point.sent is None else 2) + len(ahead))
     cell.ftp.exchange("PWD", "257")
 
 
@@ -433,6 +436,7 @@ CLIENT_FAULTS = {
     "control-reset": control_reset,
     "abor": lambda cell: aborted(cell, False),
     "abor-synch": lambda cell: aborted(cell, True),
+    "abor-behind": lambda cell: aborted(cell, False, "NOOP", "PWD"),
     "server-killed": server_killed,
 }
 

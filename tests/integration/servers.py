@@ -55,9 +55,6 @@ AuthOrder mod_auth_file.c
 AuthUserFile {dir}/passwd
 RequireValidShell off
 DefaultRoot ~
-AllowOverwrite on
-AllowStoreRestart on
-AllowRetrieveRestart on
 UseReverseDNS off
 WtmpLog off
 TransferLog none
@@ -119,6 +116,44 @@ exec "$@"
 
 ACTIVE, PASSIVE = {"PORT", "EPRT"}, {"PASV", "EPSV"}
 
+# The packages of those servers that have another name.
+PACKAGES = {"proftpd": "proftpd-core", "inetutils": "inetutils-ftpd"}
+
+
+def need_package(name):
+    """Skip the test if this release of Debian has no such package."""
+    if (DEBS / f".lacks-{name}").exists():
+        pytest.skip(f"this release of Debian has no {name}")
+
+
+def need_program(name):
+    """Skip the test if this release of Debian has no such program."""
+    if shutil.which(name) is None:
+        pytest.skip(f"this release of Debian has no {name}")
+
+
+def proftpd(directory, address, port, password, root, lines, modules=()):
+    """Configure proftpd in that directory; returns the command that runs it.
+
+    password: a hash; root: of the user "tester"; lines: further ones of the
+    configuration; modules: further ones.
+    """
+    passwd = directory / "passwd"
+    passwd.write_text(
+        f"tester:{password}:{NOBODY}:{NOGROUP}::{root}:/bin/false\n")
+    passwd.chmod(0o600)
+    # These are modules in Debian 13, and in the program in Debian 12.
+    path = DEBS / "usr/lib/proftpd"
+    config = directory / "proftpd.conf"
+    config.write_text(
+        f"ModulePath {path}\n"
+        + "".join(f"LoadModule mod_{name}.c\n"
+                  for name in ("xfer", "ls", "delay", *modules)
+                  if (path / f"mod_{name}.so").exists())
+        + PROFTPD.format(dir=directory, address=address, port=port)
+        + "".join(f"{line}\n" for line in lines))
+    return [DEBS / "usr/sbin/proftpd", "--nodaemon", "-c", config]
+
 
 class Server:
     """An FTP server on one address of a namespace.
@@ -126,19 +161,19 @@ class Server:
     kind is a name of ALL_KINDS.  root is the path of the directory that it
     serves.  user and password are for clients.  without: the commands that it
     is to refuse (pure-ftpd can refuse only PASV and EPSV, both together).
-    lines: more lines for the configuration of vsftpd or proftpd.
+    lines: more lines for the configuration of vsftpd or proftpd.  port: None
+    for a free one.
     """
 
     def __init__(self, kind, ns, directory, address="127.0.0.1", without=(),
-                 lines=()):
-        if list(DEBS.glob(f".lacks-{kind}*")):
-            pytest.skip(f"this release of Debian has no {kind}")
+                 lines=(), port=None):
+        need_package(PACKAGES.get(kind, kind))
         self.kind, self.ns, self.address = kind, ns, address
         self.without, self.lines = set(without), lines
         self.dir = pathlib.Path(directory)
         self.root = self.dir / "root"
         self.user, self.password = "tester", "secret"
-        self.port = ns.free_port(address)
+        self.port = port or ns.free_port(address)
         os.chmod(directory, 0o755)
         (self.dir / "empty").mkdir()
         self.mkdir("")
@@ -217,23 +252,12 @@ class Server:
             capture_output=True, text=True).stdout.strip()
 
     def _prepare_proftpd(self):
-        passwd = self.dir / "passwd"
-        passwd.write_text(f"{self.user}:{self._crypt()}:{NOBODY}:{NOGROUP}"
-                          f"::{self.root}:/bin/false\n")
-        passwd.chmod(0o600)
-        config = self.dir / "proftpd.conf"
-        # These are modules in Debian 13, and in the program in Debian 12.
-        modules = DEBS / "usr/lib/proftpd"
-        config.write_text(
-            f"ModulePath {modules}\n"
-            + "".join(f"LoadModule mod_{name}.c\n"
-                      for name in ("xfer", "ls", "delay")
-                      if (modules / f"mod_{name}.so").exists())
-            + PROFTPD.format(**self._names()) + (
-            f"<Limit {' '.join(self.without)}>\nDenyAll\n</Limit>\n"
-            if self.without else "")
-            + "".join(f"{line}\n" for line in self.lines))
-        return [DEBS / "usr/sbin/proftpd", "--nodaemon", "-c", config]
+        limit = [f"<Limit {' '.join(self.without)}>", "DenyAll", "</Limit>"]
+        return proftpd(
+            self.dir, self.address, self.port, self._crypt(), self.root,
+            ["AllowOverwrite on", "AllowStoreRestart on",
+             "AllowRetrieveRestart on", *(limit if self.without else []),
+             *self.lines])
 
     def _prepare_pureftpd(self):
         assert self.without in (set(), PASSIVE), "pure-ftpd has no option"

@@ -5,7 +5,7 @@ Each has the interface of sshd.Sshd, and besides
     directory  what `-L sftp/0:DIRECTORY` calls it; "": the server chooses it
     extra      options of culvert that it needs
     owner      user and group of the files
-need_sftp_servers in scripts/lib.sh installs them.
+need_servers in scripts/lib.sh installs them.
 """
 
 import functools
@@ -13,6 +13,7 @@ import os
 import pathlib
 import subprocess
 
+import servers
 import ssh_servers
 import sshd
 from servers import DEBS, NOBODY, NOGROUP
@@ -76,6 +77,15 @@ class Chroot(OpenSsh):
         self.directory = "/files"
 
 
+class Gesftpserver(OpenSsh):
+    """sshd with another SFTP server."""
+
+    def __init__(self, ns, directory):
+        servers.need_package("gesftpserver")
+        super().__init__(
+            ns, directory, f"Subsystem sftp {DEBS}/usr/libexec/gesftpserver")
+
+
 class Files:
     """For the servers of ssh_servers: they serve this host's files."""
 
@@ -118,71 +128,41 @@ class Rclone(Files, ssh_servers.SshServer):
 
     def prepare(self):
         super().prepare()
+        servers.need_program("rclone")
         self.directory = ""
-
-
-MOD_SFTP = """\
-ServerName "mod_sftp"
-ServerType standalone
-UseIPv6 off
-DefaultAddress {address}
-SocketBindTight on
-Port {port}
-User nobody
-Group nogroup
-AuthOrder mod_auth_file.c
-AuthUserFile {dir}/passwd
-RequireValidShell off
-DefaultRoot ~
-UseReverseDNS off
-WtmpLog off
-TransferLog none
-DelayEngine off
-PidFile {dir}/pid
-ScoreboardFile {dir}/scoreboard
-SystemLog {dir}/log
-SFTPEngine on
-SFTPHostKey {dir}/host_key
-SFTPAuthorizedUserKeys file:{dir}/user_keys
-"""
 
 
 class ModSftp(Files, ssh_servers.SshServer):
     """proftpd with mod_sftp; lines are further ones of its configuration."""
 
     ready = None
-    lines = "AllowOverwrite on\nAllowStoreRestart on\n"
+    lines = "AllowOverwrite on", "AllowStoreRestart on"
     extra = "-l", "tester"
     owner = NOBODY, NOGROUP
 
     def prepare(self):
         super().prepare()
+        servers.need_package("proftpd-core")
+        servers.need_package("proftpd-mod-crypto")
         self.directory = ""
         os.chown(self.root, *self.owner)
-        write_file(f"{self.dir}/passwd", f"tester:*:{NOBODY}:{NOGROUP}::"
-                   f"{self.root}:/bin/false\n")
         keys = subprocess.run(
             ["ssh-keygen", "-e", "-f", f"{self.dir}/user_key.pub"],
             check=True, capture_output=True, text=True).stdout
         write_file(f"{self.dir}/user_keys", keys, 0o644)
-        modules = DEBS / "usr/lib/proftpd"
-        write_file(f"{self.dir}/proftpd.conf", (
-            f"ModulePath {modules}\n"
-            + "".join(f"LoadModule mod_{name}.c\n"
-                      for name in ("xfer", "ls", "delay", "sftp")
-                      if (modules / f"mod_{name}.so").exists())
-            + MOD_SFTP.format(address=self.ns.far4, port=self.port,
-                              dir=self.dir) + self.lines))
 
     def argv(self):
-        return [DEBS / "usr/sbin/proftpd", "--nodaemon",
-                "-c", f"{self.dir}/proftpd.conf"]
+        return servers.proftpd(
+            pathlib.Path(self.dir), self.ns.far4, self.port, "*", self.root,
+            ["SFTPEngine on", f"SFTPHostKey {self.dir}/host_key",
+             f"SFTPAuthorizedUserKeys file:{self.dir}/user_keys",
+             *self.lines], ["sftp"])
 
 
 class ModSftpStrict(ModSftp):
     """mod_sftp that does not permit to overwrite files."""
 
-    lines = ""
+    lines = ()
 
 
 # What `sftp-server -P` refuses.
@@ -201,7 +181,7 @@ SFTP_SERVERS = {
     **{f"without-{names}": subsystem(SFTP_SERVER, "-P", names,
                                      extra=["--fsync"])
        for names in DENIED},
-    "gesftpserver": subsystem(DEBS / "usr/libexec/gesftpserver"),
+    "gesftpserver": Gesftpserver,
     "dropbear": Dropbear,
     "asyncssh": Asyncssh,
     "paramiko": Paramiko,

@@ -49,9 +49,11 @@ Host *
     LogLevel ERROR
 """
 
+# The second name is that of a host of topology.py.
 HOSTS = """\
 127.0.0.1 localhost
 ::1 localhost
+203.0.113.4 ftp.plant.test
 """
 
 # `ip netns exec` makes a mount namespace.  In it, only for this sshd, are the

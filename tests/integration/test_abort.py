@@ -161,11 +161,11 @@ def test_a_client_that_reads_on_after_abor(pair):
     """It gets what the server still sends, so that the server goes on.
 
     pure-ftpd loses the ABOR if its data connection is ended before it has
-    read it.  How much comes in 300 ms depends on the machine: the best of ten
+    read it.  How much comes in 300 ms depends on the machine: the best of fifty
     is more than what is read for a client that does not read.
     """
     one, most = pair(), 0
-    for _ in range(10):
+    for _ in range(50):
         mine, theirs = one.data("passive")
         reader = scripted.start(count, mine)
         abor_alone(one.client)

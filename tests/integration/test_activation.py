@@ -13,6 +13,7 @@ import pytest
 
 import as_service
 import culvert
+import netns
 import scripted
 from process import FAILSAFE, Process, until
 from test_drain import scrape
@@ -114,13 +115,10 @@ def test_nobody_is_refused(conf, sshd, ftp_server, listening, start_with):
 def test_successor(activated, metrics, conf, sshd, ftp_server, listening,
                    start_with, tmp):
     """culvert drain, and the next culvert up while a transfer still runs."""
-    with scripted.Listener() as free, listening() as sock:
-        place = {"port": ("127.0.0.1", free.port),
-                 "path": f"{tmp}/metrics"}[metrics]
-        port = port_of(sock)
+    place = {"port": ("127.0.0.1", netns.Here.free_port()),
+             "path": f"{tmp}/metrics"}[metrics]
     socks = [listening()] if activated else []
-    if activated:
-        port = port_of(socks[0])
+    port = port_of(socks[0]) if activated else netns.Here.free_port()
     path = conf(
         [f"metrics = 127.0.0.1:{place[1]}" if metrics == "port"
          else f"metrics = unix:{place}", f"transfer-log = {tmp}/log"],
@@ -211,8 +209,7 @@ def test_not_for_ssh(conf, sshd, ftp_server, listening, start_with, tmp):
 
 def test_systemd_socket_activate(conf, sshd, ftp_server, tmp):
     """systemd-socket-activate: the first client starts culvert."""
-    with scripted.Listener() as free:
-        port = free.port
+    port = netns.Here.free_port()
     path = conf(plant=["destination = files.test", f"F = {sshd.config}",
                        f"L = {port}:127.0.0.1:{ftp_server.port}"])
     one = Process(["systemd-socket-activate", "-l", f"127.0.0.1:{port}",

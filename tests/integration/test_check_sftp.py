@@ -51,7 +51,7 @@ def test_good(sshd, folder, check):
     assert "posix-rename, fsync, statvfs, limits" in \
         report.find("SFTP")["text"]
     assert report.find("directory")["text"].endswith(f" in {folder}")
-    assert re.search(r"up [\d.]+ MB/s, down [\d.]+ MB/s, .* 4.0 MiB",
+    assert re.search(r"up [\d.]+ MB/s, down [\d.]+ MB/s, .* [\d.]+ MiB",
                      report.find("speed")["text"])
     assert report.find("listen")["forward"] == f"-L sftp/0:{folder}"
     assert report.json["command"] == \
@@ -164,6 +164,8 @@ def test_no_rename(upload, start_sshd, folder, check):
     assert " --upload in-place " in report.json["command"]
     assert finding["status"] == ("WRONG" if upload == "atomic" else "note")
     assert report.status == (1 if upload == "atomic" else 0)
+    assert not any("renamed over another" in one["text"]
+                   for one in report.checks)
 
 
 def test_no_extensions(start_sshd, folder, check):
@@ -257,8 +259,11 @@ def test_no_directory(kind, sshd, folder, checker):
     report = checker("-F", sshd.config, "-L", f"sftp/0:{path}", sshd.host)
     fixes = last(report, "directory", "No such" if kind == "missing" else
                  "is a file")
-    assert fixes[0][1] == f"mkdir '{folder}/it'\\''s'"
-    if kind == "missing":
+    assert fixes[-1][1].endswith(" with another directory at the end")
+    if kind == "file":
+        assert len(fixes) == 1
+    else:
+        assert fixes[0][1] == f"mkdir '{folder}/it'\\''s'"
         checker.shell(fixes[0][1])
         checker("-F", sshd.config, "-L", f"sftp/0:{path}",
                 sshd.host).all_well()
@@ -297,28 +302,18 @@ def test_chroot(root, start_sshd, checker):
     assert not list((root / "up").iterdir())
 
 
-@pytest.fixture
-def small(tmp):
-    """Return a file system of 1 MiB."""
-    path = tmp / "small"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", path],
-                   check=True)
-    yield path
-    subprocess.run(["umount", "-l", path], check=True)
-
-
-def test_little_space(small, start_sshd, checker):
+def test_little_space(small_disk, start_sshd, checker):
     """The test file takes a small part of the free space only."""
-    sshd = start_sshd()
+    small, sshd = small_disk("1m"), start_sshd()
     report = checker("-F", sshd.config, "-L", f"sftp/0:{small}", sshd.host)
     report.all_well()
     assert report.find("free space")["text"] == "1.0 MiB of 1.0 MiB"
     assert "128.0 KiB" in report.find("speed")["text"]
 
 
-def test_full(small, start_sshd, checker):
+def test_full(small_disk, start_sshd, checker):
     """The file system is full."""
+    small = small_disk("1m")
     (small / "big").write_bytes(bytes(1024 * 1024))
     sshd = start_sshd()
     report = checker("-F", sshd.config, "-L", f"sftp/0:{small}", sshd.host)
@@ -342,8 +337,10 @@ def test_slow(start_sshd, tmp, folder, check):
 
 # ---- with others ----
 
-def test_other_hosts(sshd, ns, folder, checker):
+def test_other_hosts(sshd, ns, folder, checker, tmp):
     """Clients of other hosts need --allow and passwords."""
+    logins = tmp / "logins"
+    logins.touch(0o600)
     argv = ["-F", sshd.config, "-L", f"sftp/*:0:{folder}"]
     report = checker(*argv, sshd.host)
     assert report.fixes("listen") == [
@@ -353,7 +350,29 @@ def test_other_hosts(sshd, ns, folder, checker):
     assert report.fixes("listen") == [
         ("culvert's command line", "--login-file FILE")]
     assert " --login-file FILE " in report.json["command"]
-    checker(*argv, "--login-file", "/dev/null", sshd.host).all_well()
+    checker(*argv, "--login-file", logins, sshd.host).all_well()
+
+
+@pytest.mark.parametrize("text, why", [
+    (None, "No such file or directory"), ("alice\n", "line 1: no hash")])
+def test_login_file(text, why, sshd, folder, checker, tmp):
+    """culvert would refuse it."""
+    logins = tmp / "logins"
+    if text:
+        logins.write_text(text)
+        logins.chmod(0o600)
+    forward = f"sftp/0:{folder}"
+    path = tmp / "plant.conf"
+    path.write_text(f"[tunnel plant]\ndestination = {sshd.host}\n"
+                    f"F = {sshd.config}\nL = {forward}\n"
+                    f"login-file = {logins}\n")
+    for argv in (["-f", path, "plant"],
+                 ["-F", sshd.config, "-L", forward, "--login-file", logins,
+                  sshd.host]):
+        report = checker(*argv)
+        assert report.status == 1
+        assert why in report.find("login file")["text"]
+        assert report.find("write test")["status"] == "ok"
 
 
 def test_with_ftp(start_sshd, vsftpd, folder, checker):

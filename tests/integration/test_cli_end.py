@@ -12,6 +12,7 @@ import pytest
 
 import cli
 import culvert
+import netns
 import scripted
 from process import FAILSAFE, until, wait_gone
 from servers import NOBODY, PYTHON
@@ -263,8 +264,7 @@ def test_far_listener_is_private(session):
 def test_standard_closed(closed, sshd, tmp, server):
     """Started without standard input, output or error."""
     port = server("vsftpd").port
-    with scripted.Listener() as free:
-        at = free.port
+    at = netns.Here.free_port()
     argv = [culvert.PROGRAM, "-L", f"{at}:127.0.0.1:{port}", "-F",
             sshd.config, "files.test"]
     with subprocess.Popen(

@@ -128,4 +128,4 @@ def test_sample(all_lines, tmp):
     # The whole sample would need its users and files.
     if not all_lines:
         assert cli.run(tmp, "config", "-f", str(tmp / "sample.conf"),
-                       "--test") == (0, f"{tmp}/sample.conf: 4 tunnels\n")
+                       "--test") == (0, f"{tmp}/sample.conf: 5 tunnels\n")

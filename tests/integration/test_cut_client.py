@@ -273,10 +273,11 @@ def test_reset_before_the_command(session):
 def ends_last(wire):
     """Return whether both ends have ended, and the other one has bytes left.
 
-    That is LAST_ACK, 09 in /proc/net/tcp, at the other end.
+    At the other end that is LAST_ACK, or CLOSING if it was the first to end:
+    09 and 0B in /proc/net/tcp.
     """
     port = f":{wire.sock.getpeername()[1]:04X}"
-    return any(line.split()[1].endswith(port) and line.split()[3] == "09"
+    return any(line.split()[1].endswith(port) and line.split()[3] in ("09", "0B")
                for line in open("/proc/net/tcp").readlines()[1:])
 
 

@@ -8,6 +8,7 @@ import signal
 import pytest
 
 import culvert
+import netns
 import scripted
 import test_metrics
 from process import FAILSAFE, descendants, until
@@ -259,8 +260,7 @@ def scrape(at):
 @pytest.mark.parametrize("kind", ["port", "path"])
 def test_successor(kind, session, sshd, directories, tmp):
     """The next culvert starts with the same options during a transfer."""
-    with scripted.Listener() as free:
-        place = ("127.0.0.1", free.port)
+    place = ("127.0.0.1", netns.Here.free_port())
     option = f"127.0.0.1:{place[1]}"
     if kind == "path":
         place = f"{tmp}/metrics"

@@ -7,17 +7,10 @@ import random
 
 import pytest
 
+from gateway_clients import folder  # pylint: disable=unused-import
 from process import until
 
 SIZES = [0, 1, 1000, 32768, 65536, 100_001, 3_000_000]
-
-
-@pytest.fixture
-def folder(tmp):
-    """Return the directory in which sessions begin."""
-    path = tmp / "files"
-    path.mkdir()
-    return path
 
 
 @pytest.fixture
@@ -85,3 +78,14 @@ def test_spare(what, ftp, folder):
         ftp.rmd("sub")
     until(lambda: not sub.exists() or not hidden(sub), "it was removed")
     assert not sub.exists() or sorted(os.listdir(sub)) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("command, code", [
+    ("RETR", 550), ("LIST", 550), ("MLSD", 550), ("STOR", 553), ("APPE", 553),
+    ("STOU", 553)])
+def test_refused(command, code, ftp, tunnel):
+    """What the server refuses was not cut, for the records."""
+    with pytest.raises(ftplib.error_perm, match=f"{code} No such file"):
+        ftp.transfercmd(f"{command} none/x")
+    tunnel.wait_log(f'{command} "none/x", 0 bytes: '
+                    rf"refused by the server \({code}\)")

@@ -11,7 +11,7 @@ from clients import CLIENTS, Target, make_file
 from gateway_clients import (  # pylint: disable=unused-import
     ALL_CLIENTS, cannot, commons_net, folder, same, settled,
     target)
-from servers import NOBODY, NOGROUP
+from servers import NOBODY, NOGROUP, need_program
 
 # The big one is more than the window of an SSH channel of OpenSSH.
 SIZES = {"empty": 0, "byte": 1, "big": 4 << 20}
@@ -27,8 +27,8 @@ CELLS = [
 def _exists(request, client):
     if client == "commons-net":
         request.getfixturevalue("commons_net")
-    if client == "rclone" and shutil.which("rclone") is None:
-        pytest.skip("this release of Debian has no rclone")
+    if client in ("rclone", "wput"):
+        need_program(client)
 
 
 @pytest.mark.parametrize("client, mode, family", CELLS)

@@ -15,7 +15,9 @@ import sshd as sshd_module
 from clients import Target
 from gatewaycell import (BEGUN, BIG, LINK_FAULTS, OLD, POINTS, Cell, Point,
                          aborted, check_all, go_on, in_place_cells, kill_ssh,
-                         killed, playing, settle, strike_each, subsystem)
+                         killed, name_of, playing, settle, strike_each,
+                         subsystem)
+from process import until
 from transfer import Ftp
 
 
@@ -87,25 +89,15 @@ def test_refused_in_place(in_place, holder, tmp):
         for kind in ("STOR", "APPE", "REST")], in_place, holder)
 
 
-@pytest.fixture
-def small_disk(tmp):
-    """Return the directory of a small file system."""
-    place = tmp / "disk"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", place],
-                   check=True)
-    yield place
-    subprocess.run(["umount", "-l", place], check=True)
-
-
 @pytest.mark.parametrize("upload", ["atomic", "in-place"])
 @pytest.mark.parametrize("how", ["full", "read-only"])
 def test_disk(how, upload, small_disk, start_sshd, start_culvert):
     """A disk that is full, or read-only."""
-    cell = Cell(BEGUN, BIG, "passive", small_disk / "folder")
+    disk = small_disk("3m")
+    cell = Cell(BEGUN, BIG, "passive", disk / "folder")
     cell.in_place = upload == "in-place"
     if how == "read-only":
-        subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+        subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     # It sees the mounts that exist now.
     gateway = start_culvert("sftp/0", sshd=start_sshd(sshd_module.QUICK),
                            options=["-vv", "--upload", upload])
@@ -280,26 +272,57 @@ def no_posix(holder, start_sshd, start_culvert):
                                              holder, "-P", "posix-rename")))
 
 
-@pytest.mark.parametrize("how", ["killed", "server-killed", "ssh-killed",
-                                 "SIGTERM"])
+ALL_CUTS = ["killed-data-first", "server-killed", "ssh-killed", "SIGTERM"]
+
+
+def strike_all(how, culvert, cells):
+    """Cut them: all at once by ssh or culvert, or one after the other."""
+    if how == "ssh-killed":
+        kill_ssh(culvert, None)
+    elif how == "SIGTERM":
+        culvert.process.send_signal(signal.SIGTERM)
+    else:
+        strike_each(how, cells)
+
+
+@pytest.mark.parametrize("how", ALL_CUTS)
 def test_backup(how, no_posix, holder, tmp):
     """When the old file has only a backup name, it gets its own back."""
     cells = step_cells(tmp)
     with playing(cells, no_posix, holder):
-        if how == "ssh-killed":
-            kill_ssh(no_posix, None)
-        elif how == "SIGTERM":
-            no_posix.process.send_signal(signal.SIGTERM)
-        else:
-            strike_each("killed-data-first" if how == "killed" else how, cells)
+        strike_all(how, no_posix, cells)
         settle(cells)
         check_all(cells)
 
 
+def test_backup_after_sigkill(no_posix, holder, tmp):
+    """If culvert is killed, it does not.
+
+    Then both files are there and whole, as culvert-gateway(7) says.
+    """
+    cells, gone = step_cells(tmp), 0
+    with playing(cells, no_posix, holder):
+        no_posix.process.send_signal(signal.SIGKILL)
+        no_posix.process.wait()
+        for cell in cells:
+            cell.held.go()
+        for cell in cells:
+            cell.read_to_end()
+            until(lambda pid=cell.held.proxy: not name_of(pid), "it has ended")
+            if cell.path.exists():
+                cell.check(True)
+                continue
+            gone += 1
+            old, new = sorted((cell.folder / name for name in cell.left()),
+                              key=lambda path: path.stat().st_mtime_ns)
+            assert old.read_bytes() == OLD
+            assert new.read_bytes() == cell.new
+    assert gone > 0
+
+
 # ---- the temporary file of the next upload ----
 
-@pytest.mark.parametrize("how", ["killed", "server-killed", "ssh-killed",
-                                 "SIGTERM"])
+@pytest.mark.parametrize("how", ALL_CUTS)
 def test_spare(how, gateway, holder, tmp):
     """It is opened with the rename of the file before, and removed."""
     # OPENs of three uploads, and that of the next file.
@@ -315,12 +338,7 @@ def test_spare(how, gateway, holder, tmp):
                 cell.ftp.store("passive", f"STOR {cell.path}", cell.new)
             if cell.point.rule != "go":
                 cell.held.wait()
-        if how == "ssh-killed":
-            kill_ssh(gateway, None)
-        elif how == "SIGTERM":
-            gateway.process.send_signal(signal.SIGTERM)
-        else:
-            strike_each("killed-data-first" if how == "killed" else how, cells)
+        strike_all(how, gateway, cells)
         settle(cells)
         for cell in cells:
             assert cell.path.read_bytes() == cell.new

@@ -1,5 +1,6 @@
 """The login file of the SFTP gateway: who may log in, and to what."""
 
+import contextlib
 import ctypes
 import ftplib
 import io
@@ -18,7 +19,9 @@ import culvert
 import scripted
 from process import until
 from servers import NOBODY
+from sftp_servers import OpenSsh
 from test_confine import as_nobody, nobodys_sshd  # noqa: F401
+from test_gateway_quirks import gateway  # noqa: F401
 from test_reload import reload
 from test_up import conf  # noqa: F401
 
@@ -208,6 +211,38 @@ def test_end_during_a_check(ends, folder, logins, start_culvert):
             assert fetch(ftp) == b"hello"
 
 
+# ---- sessions of the SSH server ----
+
+def test_strangers_use_no_session(gateway, logins):
+    """Clients that have not logged in leave the sessions to others; whoever
+    logs in when there is none gets 421.
+    """
+    one = gateway(lambda *args: OpenSsh(*args, "MaxSessions 1"),
+                  "--login-file", str(logins(line("joe", "secret")))).culvert
+    with contextlib.ExitStack() as stack:
+        strangers = [stack.enter_context(connect(one)) for _ in range(3)]
+        assert wrong(strangers[0], "joe", "wrong").startswith("530 ")
+        ftp = stack.enter_context(log_in(one))
+        assert wrong(strangers[1], "joe", "secret").startswith(
+            "421 the SFTP server cannot be used: the SSH server refuses a "
+            "session for SFTP: ")
+        with pytest.raises((EOFError, OSError)):
+            strangers[1].voidcmd("NOOP")
+        one.wait_log("the SFTP server cannot be used: .*MaxSessions")
+        ftp.quit()
+        strangers[0].login("joe", "secret")
+        assert strangers[0].nlst() == []
+        strangers[2].quit()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_stop_before_a_login(number, tunnel):
+    """A client without a login does not delay the end."""
+    with connect(tunnel) as ftp:
+        tunnel.stop(number)
+        assert ftp.getmultiline() == "421 culvert is stopping."
+
+
 # ---- what a user may ----
 
 def test_read_only(tunnel, folder):
@@ -333,7 +368,7 @@ def spoil(path, how):
     """Make something wrong with the file; return what culvert should say."""
     if how == "missing":
         path.unlink()
-        return "No such file or directory"
+        return 'No such file or directory; "culvert passwd" makes the file'
     if how == "directory":
         path.unlink()
         path.mkdir()
@@ -484,9 +519,10 @@ def test_reload_as_other_user(conf, folder, logins, nobodys_sshd, start_up,
         nobodys_sshd, folder, f"login-file = {path}"))
     one = start_up(file, "--all", env={"XDG_RUNTIME_DIR": str(run),
                                        "TMPDIR": str(run)})
-    reload(one, f"^culvert: {file}:8: login-file = {path}: Permission denied$")
-    assert cli.run(home, "config", "-f", file, "--test") == (
-        1, f"culvert: {file}:8: login-file = {path}: Permission denied\n")
+    said = f"culvert: {file}:8: login-file = {path}: Permission denied; " \
+        "permit the user who runs culvert to read it"
+    reload(one, f"^{said}$")
+    assert cli.run(home, "config", "-f", file, "--test") == (1, f"{said}\n")
     os.chown(path, 0, NOBODY)
     path.chmod(0o640)
     path.write_text(line("joe", "changed"))

@@ -15,6 +15,7 @@ from clients import CLIENTS, Target
 from gateway_clients import (  # pylint: disable=unused-import
     MORE_CLIENTS, commons_net, folder, settled, target)
 from process import until
+from servers import need_program
 
 modes = pytest.mark.parametrize("mode", ["active", "passive"])
 
@@ -296,6 +297,7 @@ def test_wput(mode, target, folder, near):
     """Makes directories, skips what is there, resumes, sends what is newer."""
     to = target()
     (near / "file").write_bytes(content(50_000))
+    need_program("wput")
     wput = MORE_CLIENTS["wput"]
     for remote, before in ("a/b/file", None), ("part", 20_000):
         if before is not None:
@@ -427,8 +429,9 @@ def test_commons_net(mode, target, folder, near, commons_net):
 @contextlib.contextmanager
 def mounted(to, path):
     """Mount the gateway's files there."""
-    if shutil.which("curlftpfs") is None or not os.path.exists("/dev/fuse"):
-        pytest.skip("there is no curlftpfs, or no /dev/fuse")
+    need_program("curlftpfs")
+    if not os.path.exists("/dev/fuse"):
+        pytest.skip("there is no /dev/fuse")
     path.mkdir()
     with tempfile.TemporaryFile() as output:
         child = subprocess.Popen(
@@ -473,8 +476,7 @@ def test_curlftpfs(start_culvert, folder, tmp):
 
 def test_rclone(target, folder, near):
     """rclone: a tree up and down, compared, changed and moved."""
-    if shutil.which("rclone") is None:
-        pytest.skip("this release of Debian has no rclone")
+    need_program("rclone")
     to = target()
     fill(near / "tree", [*NAMES, "a b/c d", "a b/.hidden", "x/y/z/deep",
                          "[dir]/a*/file", " blank/ file", "-l/-a"])

@@ -21,7 +21,8 @@ from transfer import Ftp, modes, replies_to_end
 # A client of another user: connects and prints what it gets.
 OTHER = """
 import socket, sys
-with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as one:
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20,
+                              (sys.argv[3], 0)) as one:
     one.settimeout(20)
     while data := one.recv(4096):
         sys.stdout.write(data.decode())
@@ -30,10 +31,12 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as one:
 """
 
 
-def other_user(host, port):
-    """Return what a process of another user is told there."""
+def other_user(host, port, source=""):
+    """Return what a process of another user is told there, whose socket is
+    bound to an address.
+    """
     child = subprocess.run(
-        [PYTHON, "-c", OTHER, host, str(port)], timeout=30,
+        [PYTHON, "-c", OTHER, host, str(port), source], timeout=30,
         capture_output=True, user=NOBODY, group=NOBODY, extra_groups=[],
         cwd="/")
     return (child.stdout + child.stderr).decode()
@@ -59,6 +62,15 @@ def test_other_user(near, session):
         rf"refused a client from .*: it belongs to user id {NOBODY}, culvert"
         " to user id 0; --any-user accepts connections of all users")
     one.check_next()
+
+
+def test_other_user_with_an_address_of_the_host(session, ns):
+    """Its own end need not be a loopback address."""
+    one = session()
+    assert other_user(*one.culvert.listeners[0], ns.near4) == \
+        "421 Only the user who runs culvert is allowed here.\r\n"
+    one.culvert.wait_log(
+        rf"refused a client from {ns.near4}:\d+: it belongs to user id")
 
 
 def test_other_user_with_any_user(session):

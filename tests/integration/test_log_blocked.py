@@ -14,6 +14,7 @@ import termios
 
 import pytest
 
+import netns
 import scripted
 from process import children, until
 
@@ -57,8 +58,7 @@ def quiet_session(ns, start_culvert):
     with scripted.server(ns, "127.0.0.1") as listener, \
             contextlib.ExitStack() as stack:
         def start(fd, *wrap):
-            with scripted.Listener() as free:
-                port = free.port
+            port = netns.Here.free_port()
             one = start_culvert(
                 f"{port}:127.0.0.1:{listener.port}", options=["-vv"],
                 ready=False, pass_fds=[fd],

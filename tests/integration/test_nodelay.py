@@ -1,59 +1,67 @@
 """No Nagle's algorithm on the SSH connection, and what refuses it."""
 
+import contextlib
+import ctypes
 import ftplib
 import io
-import time
+import os
+import socket
 
 import pytest
 
 import cli
 import culvert
 import sshd as sshd_module
+from process import descendants
 
 SIZE = 4096
-ROUNDS = 10
+LIBC = ctypes.CDLL(None, use_errno=True)
+SYS_PIDFD_GETFD = 438
 
 
-def times(server, tunnel):
-    """Return the seconds that so many active transfers take."""
-    ftp = ftplib.FTP()
-    ftp.connect(*tunnel.listeners[0])
-    ftp.login(server.user, server.password)
-    ftp.set_pasv(False)
-    ftp.storbinary("STOR nodelay", io.BytesIO(b"x" * SIZE))
-    taken = []
-    for _ in range(ROUNDS):
-        got = bytearray()
-        before = time.monotonic()
-        ftp.retrbinary("RETR nodelay", got.extend)
-        taken.append(time.monotonic() - before)
-        assert len(got) == SIZE
-    ftp.quit()
-    return taken
+def peers_without_delay(sshd, before):
+    """Return whether TCP_NODELAY is set on each of sshd's connections.
+
+    Only on those of its processes that were not there before.
+    """
+    found = {}
+    for pid in set(descendants(sshd.process.pid)) - before:
+        process = os.pidfd_open(pid)
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            link = os.readlink(f"/proc/{pid}/fd/{name}")
+            if not link.startswith("socket:"):
+                continue
+            fd = LIBC.syscall(SYS_PIDFD_GETFD, process, int(name), 0)
+            assert fd >= 0, os.strerror(ctypes.get_errno())
+            with socket.socket(fileno=fd) as one, \
+                    contextlib.suppress(OSError, IndexError, TypeError):
+                if one.type == socket.SOCK_STREAM and \
+                        one.getsockname()[1] == sshd.port:
+                    found[link] = one.getsockopt(socket.IPPROTO_TCP,
+                                                 socket.TCP_NODELAY)
+        os.close(process)
+    return list(found.values())
 
 
-def test_faster(server, start_culvert):
-    """sshd does not wait 40 ms for acknowledgements.
+def test_nagle_is_off(server, start_sshd, start_culvert):
+    """sshd does not wait for acknowledgements before it sends.
 
     Without the session it does, at least up to OpenSSH 9: a small packet
-    waits while another one is not acknowledged. On a busy machine that
-    may be acknowledged earlier, so it does not happen to all.
+    waits up to 40 ms while another one is not acknowledged.
     """
-    one = server("vsftpd")
-    forward = f"0:127.0.0.1:{one.port}"
-    on = start_culvert(forward, options=["-v"])
-    off = start_culvert(forward, options=["-v", "--no-session"])
-    on.wait_log("^culvert: sshd sends small packets without delay now$")
-    # Interleaved, so that the machine is the same for both.
-    fast, slow = [], []
-    for _ in range(2):
-        fast += times(one, on)
-        slow += times(one, off)
-    late = [sum(one > 0.030 for one in them) for them in (fast, slow)]
-    assert late[0] < len(fast) / 2, (fast, slow)
-    if sshd_module.openssh_version() < (10, 0):
-        assert late[1] > 2 * late[0], (fast, slow)
-    assert "small packets" not in off.output
+    one, sshd = server("vsftpd"), start_sshd()
+    nagle = sshd_module.openssh_version() < (10, 0)
+    for options, without_delay in ([], 1), (["--no-session"], int(not nagle)):
+        before = set(descendants(sshd.process.pid))
+        tunnel = start_culvert(f"0:127.0.0.1:{one.port}", sshd=sshd,
+                               options=["-v", *options])
+        if not options:
+            tunnel.wait_log(
+                "^culvert: sshd sends small packets without delay now$")
+        works(one, tunnel)
+        assert peers_without_delay(sshd, before) == [without_delay]
+        tunnel.stop()
+        assert ("small packets" in tunnel.output) == (not options)
 
 
 REFUSALS = {

@@ -21,6 +21,8 @@ LONGEST = 511
 
 TOO_LONG = "x" * (LONGEST + 1) + "\n"
 
+NOT_REGULAR = "neither a regular file nor a symbolic link to one"
+
 OTHERS = ("# who may log in\n"
           "carol:*:/carol:read-only\n"
           "\n"
@@ -150,24 +152,44 @@ def test_delete(tmp, logins):
         1, "culvert: logins: there is no user dave\n")
 
 
+# User 1 may read, besides the owner and the group.
+ACL = struct.pack("<I", 2) + b"".join(
+    struct.pack("<HHI", tag, perm, who) for tag, perm, who in [
+        (1, 6, 2**32 - 1), (2, 4, 1), (4, 0, 2**32 - 1),
+        (16, 4, 2**32 - 1), (32, 0, 2**32 - 1)])
+
+
+def set_acl(path, kind):
+    """Set this access control list; returns False if there are none here."""
+    try:
+        os.setxattr(path, f"system.posix_acl_{kind}", ACL)
+    except OSError:
+        return False
+    return True
+
+
 def test_rights_are_kept(tmp, logins):
     """Mode, owner, group and access control list."""
-    acl = struct.pack("<I", 2) + b"".join(
-        struct.pack("<HHI", tag, perm, who) for tag, perm, who in [
-            (1, 6, 2**32 - 1), (2, 4, 1), (4, 0, 2**32 - 1),
-            (16, 4, 2**32 - 1), (32, 0, 2**32 - 1)])
     os.chown(logins, NOBODY, 1)
     os.chmod(logins, 0o640)
-    try:
-        os.setxattr(logins, "system.posix_acl_access", acl)
-    except OSError:
-        acl = None  # not on this file system
+    acls = set_acl(logins, "access")
     assert passwd(tmp, "logins", "alice") == (0, "")
     now = logins.stat()
     assert stat.S_IMODE(now.st_mode) == 0o640
     assert (now.st_uid, now.st_gid) == (NOBODY, 1)
-    if acl:
-        assert os.getxattr(logins, "system.posix_acl_access") == acl
+    if acls:
+        assert os.getxattr(logins, "system.posix_acl_access") == ACL
+
+
+def test_no_rights_are_added(tmp, logins):
+    """What the directory gives to new files is not given to this one."""
+    if not set_acl(tmp, "default"):
+        pytest.skip("this file system has no access control lists")
+    os.chmod(logins, 0o640)
+    assert passwd(tmp, "logins", "alice") == (0, "")
+    assert stat.S_IMODE(logins.stat().st_mode) == 0o640
+    with pytest.raises(OSError):
+        os.getxattr(logins, "system.posix_acl_access")
 
 
 def test_owner_cannot_be_kept(tmp, logins):
@@ -175,7 +197,9 @@ def test_owner_cannot_be_kept(tmp, logins):
     os.chmod(tmp, 0o777)
     os.chmod(logins, 0o644)
     status, said = passwd(tmp, "logins", "alice", user=NOBODY)
-    assert (status, said) == (1, "culvert: logins: Operation not permitted\n")
+    assert (status, said) == (
+        1, "culvert: logins: cannot keep the owner, the mode and the access "
+        "control list: Operation not permitted\n")
     assert logins.read_text() == OTHERS
 
 
@@ -185,6 +209,14 @@ def test_symbolic_link(tmp, logins):
     assert passwd(tmp, "link", "alice") == (0, "")
     assert (tmp / "link").is_symlink()
     assert logins.read_text().startswith(OTHERS + "alice:")
+    (tmp / "link").unlink()
+
+
+def test_link_to_no_file(tmp, logins):
+    """A symbolic link to no file is refused: nobody knows what is meant."""
+    (tmp / "link").symlink_to("none")
+    assert passwd(tmp, "link", "alice") == (
+        1, f"culvert: link: {NOT_REGULAR}\n")
     (tmp / "link").unlink()
 
 
@@ -214,7 +246,7 @@ def test_several_at_once(exists, tmp):
     ("", "the password is empty"),
     ("\nsecret\n", "the password is empty"),
     ("secret\r\n", "the password has a CR, which FTP cannot send"),
-    ("sec\0ret\n", "cannot read the password: Invalid argument"),
+    ("sec\0ret\n", "the password has a NUL, which FTP cannot send"),
     (TOO_LONG, f"the password is longer than {LONGEST} bytes"),
 ], ids=range(5))
 def test_bad_password(password, said, tmp, logins):
@@ -262,11 +294,13 @@ def test_large_file(size, tmp, logins):
     assert logins.read_text() == text
 
 
+@pytest.mark.parametrize("options", [[], ["--delete"]])
 @pytest.mark.parametrize("user", ["", " alice", "alice ", "#alice"])
-def test_bad_user(user, tmp, logins):
-    """A name that no line can have."""
-    status, said = passwd(tmp, "logins", user)
-    assert status == 1 and said.startswith("culvert: "), said
+def test_bad_user(user, options, tmp, logins):
+    """A name that no line can have; the file is not wrong."""
+    assert passwd(tmp, *options, "logins", user) == (
+        2, "culvert: a user cannot be empty, begin or end with a blank, or "
+        "begin with #\nculvert: see culvert passwd --help\n")
     assert logins.read_text() == OTHERS
 
 
@@ -295,8 +329,9 @@ def test_bad_usage(argv, said, tmp, logins):
 
 
 @pytest.mark.parametrize("path, said", [
-    (".", "not a regular file"),
-    ("none/logins", "No such file or directory"),
+    (".", NOT_REGULAR),
+    ("none/logins",
+     "cannot make a file in the same directory: No such file or directory"),
     ("logins/x", "Not a directory"),
 ])
 def test_no_such_place(path, said, tmp, logins):
@@ -309,7 +344,7 @@ def test_fifo(tmp):
     """It does not wait for a writer."""
     os.mkfifo(tmp / "logins")
     assert passwd(tmp, "logins", "alice") == (
-        1, "culvert: logins: not a regular file\n")
+        1, f"culvert: logins: {NOT_REGULAR}\n")
 
 
 def test_no_space(tmp, logins):
@@ -318,7 +353,7 @@ def test_no_space(tmp, logins):
         resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
 
     assert passwd(tmp, "logins", "alice", preexec_fn=limit) == (
-        1, "culvert: logins: File too large\n")
+        1, "culvert: logins: cannot write the new file: File too large\n")
     assert logins.read_text() == OTHERS
 
 

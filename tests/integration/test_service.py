@@ -164,7 +164,7 @@ def units(tmp):
     """A directory with the units, for the program that is tested."""
     for unit in UNITS.iterdir():
         text = unit.read_text()
-        assert "/usr/bin/culvert up " in text or unit.suffix == ".socket"
+        assert "/usr/bin/culvert " in text or unit.suffix == ".socket"
         (tmp / unit.name).write_text(
             text.replace("/usr/bin/culvert", culvert.PROGRAM))
     return tmp
@@ -178,7 +178,8 @@ def analyze(*argv):
 
 
 @pytest.mark.parametrize("unit", ["culvert.service", "culvert@plant.service",
-                                  "culvert.socket"])
+                                  "culvert.socket",
+                                  "culvert-capture@plant.service"])
 def test_verify(units, unit):
     """systemd-analyze finds nothing."""
     assert shutil.which("systemd-analyze"), "no systemd-analyze"

@@ -376,23 +376,13 @@ def test_too_large(room, log, start_logged, ftp_server, tmp):
                                      (resource.RLIM_INFINITY,) * 2))
 
 
-@pytest.fixture
-def small_disk(tmp):
-    """A file system of 64 KiB."""
-    path = tmp / "disk"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", path],
-                   check=True)
-    yield path
-    subprocess.run(["umount", "-l", path], check=True)
-
-
 def test_disk_fills_up(small_disk, start_culvert, ftp_server, tmp):
     """Only whole lines, wherever in a line the disk gets full."""
-    log = Log(small_disk / "log")
+    disk = small_disk("64k")
+    log = Log(disk / "log")
     one = start_culvert(f"0:127.0.0.1:{ftp_server.port}",
                         options=["--transfer-log", str(log.path)])
-    rest = small_disk / "rest"
+    rest = disk / "rest"
     with Ftp(one, ftp_server) as ftp:
         fetch(ftp, ftp_server, tmp)
         log.records(1)

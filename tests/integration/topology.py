@@ -363,6 +363,14 @@ class Topology:
         self._own.callback(one.stop)
         return one
 
+    def directory(self):
+        """Return a new directory."""
+        return self._directories()
+
+    def note(self, culvert):
+        """Show the log of a culvert if the test fails."""
+        self._note(culvert, 0)
+
     def start_culvert(self, direction, forwards, sshd, **how):
         """Return a new culvert on near, which connects to that sshd.
 

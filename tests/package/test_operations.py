@@ -23,7 +23,7 @@ TEXT = (REPO / "doc/operations.md").read_text()
 PACKAGES = """\
 apt-get -qq update
 apt-get -qq -y --no-install-recommends install systemd systemd-sysv dbus \
-    openssh-server vsftpd iproute2
+    openssh-server vsftpd iproute2 nftables
 apt-get -qq -y --no-install-recommends --download-only install prometheus \
     openssh-client libuv1 libmnl0 libseccomp2 libjansson4 \
     libmicrohttpd12 libncursesw6 libnettle8
@@ -164,6 +164,48 @@ def test_template(machine):
     machine.run("systemctl stop culvert@scanner")
     assert machine.run("systemctl show -P Result culvert@scanner") \
         == "success\n"
+
+
+CAPTURE = """\
+cp /etc/culvert/culvert.conf ~/before.conf
+cat >>/etc/culvert/culvert.conf <<END
+[tunnel lan]
+destination = files.example.com
+L = *:2199
+allow = 192.0.2.0/24
+capture = {capture}
+client-ports = 50000-50009
+[rule plant]
+match-host = 203.0.113.7
+match-port = 21
+action = tunnel lan
+END
+systemctl start culvert-capture@lan
+"""
+
+
+@pytest.mark.parametrize("capture", ["redirect", "tproxy"])
+def test_capture_unit(machine, capture):
+    """The rules of nft, and the route, are there while it is started."""
+    lines = CAPTURE.format(capture=capture)
+    if capture == "tproxy":
+        lines = lines.replace("client-ports = 50000-50009\n", "")
+    try:
+        machine.run(lines)
+        assert "203.0.113.7" in machine.run("nft list table inet culvert-lan")
+        assert "fwmark 0x2121 " in machine.run("ip -4 rule show")
+        machine.run("sed -i s/203.0.113.7/203.0.113.8/ "
+                    "/etc/culvert/culvert.conf; "
+                    "systemctl reload culvert-capture@lan")
+        rules = machine.run("nft list table inet culvert-lan")
+        assert "203.0.113.8" in rules and "203.0.113.7" not in rules
+        machine.run("systemctl stop culvert-capture@lan")
+        assert machine.run("nft list tables") == ""
+        assert "fwmark" not in machine.run("ip -4 rule show")
+        assert machine.run("systemctl show -P Result culvert-capture@lan") \
+            == "success\n"
+    finally:
+        machine.run("mv ~/before.conf /etc/culvert/culvert.conf")
 
 
 def test_alerts(machine):

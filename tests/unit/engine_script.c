@@ -494,6 +494,8 @@ read_config(struct script *script, unsigned number, char *line)
 			config->stores_whole = true;
 		else if (strcmp(word, "looks-up") == 0)
 			config->looks_up = true;
+		else if (strcmp(word, "greeted") == 0)
+			config->greeted = true;
 		else if (strcmp(word, "logins") == 0)
 			script->logins = true;
 		else if (strcmp(word, "begins") == 0)

@@ -115,8 +115,13 @@ on_closed(void *ctx, int err, const char *why)
 	snprintf(fake->why, sizeof(fake->why), "%s", why);
 }
 
-const struct stream_handler fake_stream_handler = { on_opened, on_data, on_eof,
-	on_drained, on_closed };
+const struct stream_handler fake_stream_handler = {
+	.opened = on_opened,
+	.data = on_data,
+	.eof = on_eof,
+	.drained = on_drained,
+	.closed = on_closed,
+};
 
 static void
 on_up(void *ctx)

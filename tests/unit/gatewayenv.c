@@ -45,11 +45,12 @@ env_end(void *ctx)
 }
 
 static void
-env_fail(void *ctx, const char *why)
+env_fail(void *ctx, bool was_up, const char *why)
 {
 	struct gatewayenv *env = ctx;
 
 	assert_int_equal(env->ended++, 0);
+	env->was_up = was_up;
 	snprintf(env->failed, sizeof(env->failed), "%s", why);
 }
 
@@ -308,7 +309,7 @@ env_open_channel(struct gatewayenv *env, unsigned channel)
 	struct gatewayenv_channel *one = &env->channels[channel];
 	int fds[2];
 
-	if (channel > 0 && env->refuse_channels) {
+	if (channel > 0 ? env->refuse_channels : env->refuse_first) {
 		gateway_channel_failed(env->gateway, channel, "refused");
 		return;
 	}

@@ -38,13 +38,15 @@ struct gatewayenv {
 	const char *denied;   /* extensions and requests, for -P; or NULL */
 	uint64_t file_limit;  /* the largest file of the server; 0: none */
 	size_t window;	      /* of a channel */
-	bool refuse_channels; /* but the session's */
+	bool refuse_channels; /* but the session's ... */
+	bool refuse_first;    /* ... or that */
 	struct gateway *gateway;
 	struct gatewayenv_channel channels[GATEWAY_CHANNELS];
 	unsigned n_opened; /* channels */
 	struct buf replies;
 	unsigned ended;
 	char failed[256]; /* why; "": it has not */
+	bool was_up;	  /* the server, before that */
 	enum {
 		ENV_DATA_NONE,
 		ENV_DATA_LISTENING,
@@ -117,6 +119,10 @@ void gatewayenv_upload(struct gatewayenv *env, const char *line,
 void gatewayenv_download(struct gatewayenv *env, const char *line,
     const char *reply);
 
+/* Sends a part of a file; returns when the server has written it. */
+void gatewayenv_send_part(struct gatewayenv *env, const char *line,
+    const void *bytes, size_t len);
+
 /* All data were sent, and every request on any channel has its reply. */
 bool gatewayenv_is_idle(const struct gatewayenv *env);
 
@@ -131,8 +137,12 @@ void gatewayenv_put(struct gatewayenv *env, const char *name, const void *bytes,
 /* The file must have that content; bytes NULL: there must be none. */
 void gatewayenv_check(struct gatewayenv *env, const char *name,
     const void *bytes, size_t len);
+/* Its type and mode, not those behind a symbolic link. */
+mode_t gatewayenv_mode(struct gatewayenv *env, const char *name);
 /* How many names the directory has. */
 unsigned gatewayenv_count(struct gatewayenv *env);
+/* An upload to "f", which was "old", has left nothing else behind. */
+void gatewayenv_check_undone(struct gatewayenv *env);
 
 /* With hold_data, the first packet with data of the session's channel is held
  * back until this call. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -117,6 +118,19 @@ gatewayenv_upload(struct gatewayenv *env, const char *line, const void *bytes,
 }
 
 void
+gatewayenv_send_part(struct gatewayenv *env, const char *line,
+    const void *bytes, size_t len)
+{
+	gatewayenv_data(env);
+	env->to_send = bytes;
+	env->to_send_len = len;
+	gatewayenv_say(env, line);
+	gatewayenv_expect(env, "150 ");
+	GATEWAYENV_UNTIL(env,
+	    env->to_send_len == 0 && gateway_is_settled(env->gateway));
+}
+
+void
 gatewayenv_download(struct gatewayenv *env, const char *line, const char *reply)
 {
 	gatewayenv_upload(env, line, "", 0, reply);
@@ -192,6 +206,15 @@ gatewayenv_check(struct gatewayenv *env, const char *name, const void *bytes,
 	free(got);
 }
 
+mode_t
+gatewayenv_mode(struct gatewayenv *env, const char *name)
+{
+	struct stat status;
+
+	assert_int_equal(lstat(gatewayenv_path(env, name), &status), 0);
+	return status.st_mode;
+}
+
 unsigned
 gatewayenv_count(struct gatewayenv *env)
 {
@@ -204,6 +227,18 @@ gatewayenv_count(struct gatewayenv *env)
 		    strcmp(one->d_name, "..") != 0;
 	closedir(directory);
 	return n;
+}
+
+void
+gatewayenv_check_undone(struct gatewayenv *env)
+{
+	GATEWAYENV_UNTIL(env, gateway_is_settled(env->gateway));
+	gatewayenv_check(env, "f", "old", 3);
+	assert_int_equal(gatewayenv_count(env), 1);
+	assert_int_equal(env->n_left_over, 0);
+	assert_int_equal(env->n_claims, 0);
+	for (unsigned i = 1; i < GATEWAY_CHANNELS; i++)
+		assert_int_equal(env->channels[i].state, ENV_CHANNEL_NONE);
 }
 
 uint8_t *

@@ -479,3 +479,19 @@ sshenv_connect(const char *host, uint16_t port)
 	close(fd);
 	return -1;
 }
+
+void
+sshenv_stop_early(struct sshenv *env, unsigned int step_ms)
+{
+	for (unsigned int ms = 0; ms < 200; ms += step_ms) {
+		sshenv_link(env);
+		if (ms > 0)
+			sshenv_for(env, ms);
+		link_stop(env->link);
+		sshenv_until(env, &env->down);
+		assert_int_equal(env->was_up, env->up);
+		link_free(env->link);
+		env->link = NULL;
+		env->up = env->down = 0;
+	}
+}

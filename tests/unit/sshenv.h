@@ -79,6 +79,10 @@ void sshenv_until_size(struct sshenv *env, const size_t *counter, size_t value);
 /* Runs the loop for so long, to see that something does not happen. */
 void sshenv_for(struct sshenv *env, unsigned int ms);
 
+/* Stops a link at moments of its start that are so far apart: each time it
+ * comes down. */
+void sshenv_stop_early(struct sshenv *env, unsigned int step_ms);
+
 /* The process id of the link's ssh; of that of the latest link. */
 pid_t sshenv_ssh(const struct sshenv *env);
 

@@ -1,5 +1,5 @@
 /*
- * gateway/charset: names in the character sets of old clients, by the iconv of
+ * base/charset: names in the character sets of old clients, by the iconv of
  * this libc.
  */
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/charset.h"
+#include "base/charset.h"
 
 static struct charset *
 charset_of(const char *name)

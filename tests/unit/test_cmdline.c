@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/account.h"
 #include "limits.h"
 #include "ssh/cmdline.h"
 
@@ -79,6 +80,41 @@ test_master(void **state)
 }
 
 static void
+test_login(void **state)
+{
+#define LOGIN                                                              \
+	"-oBatchMode=no|-oNumberOfPasswordPrompts=1|"                      \
+	"-oPreferredAuthentications=keyboard-interactive,password|"        \
+	"-oKbdInteractiveAuthentication=yes|-oPasswordAuthentication=yes|" \
+	"-oPubkeyAuthentication=no|-oGSSAPIAuthentication=no|"             \
+	"-oHostbasedAuthentication=no|-oIdentityAgent=none|"               \
+	"-oStrictHostKeyChecking=yes|-oUpdateHostKeys=no|"                 \
+	"-oPermitLocalCommand=no|"
+	struct account account = { .user = "alice" };
+	struct cmdline login = {
+		.kind = CMDLINE_LOGIN,
+		.link = LIMIT_SSH_LOGINS,
+		.account = &account,
+		.ciphers = "a",
+		.timeouts = LINK_ALIVE | LINK_CONNECT,
+	};
+
+	(void)state;
+	check(&login, &first,
+	    FIXED LOGIN "-l|alice|-p|2222|-oUser=a b|-S|"
+			"/run/culvert.1/257/ctl|-oCiphers=a|"
+			"-oServerAliveInterval=15|-oConnectTimeout=120|--|"
+			"host");
+	strcpy(account.host, "other");
+	account.port = 65535;
+	login.ciphers = NULL;
+	login.timeouts = 0;
+	check(&login, &first,
+	    FIXED LOGIN "-l|alice|-oPort=65535|-p|2222|-oUser=a b|-S|"
+			"/run/culvert.1/257/ctl|--|other");
+}
+
+static void
 test_questions(void **state)
 {
 	const struct cmdline configured = { .kind = CMDLINE_CONFIGURED };
@@ -137,6 +173,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_master),
+		cmocka_unit_test(test_login),
 		cmocka_unit_test(test_questions),
 		cmocka_unit_test(test_link_options),
 		cmocka_unit_test(test_path),

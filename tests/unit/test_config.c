@@ -206,7 +206,7 @@ test_wrong(void **state)
 		{ GOOD "[tunnel a]\n", "c:4: duplicate [tunnel a]" },
 		{ GOOD "[tunnel  a]\n", "c:4: duplicate [tunnel a]" },
 		{ GOOD "[tunel b]\n",
-		    "c:4: [tunel b]: expected [defaults] or [tunnel NAME]" },
+		    "c:4: [tunel b]: expected [defaults], [tunnel NAME] or [rule NAME]" },
 		{ GOOD "[tunnel]\n", "c:4: [tunnel]: expected" },
 		{ GOOD "[tunnel ]\n", "c:4: the tunnel's name \"\"" },
 		{ GOOD "[tunnel a b]\n", "c:4: the tunnel's name \"a b\"" },
@@ -446,6 +446,75 @@ test_bytes(void **state)
 	config_free(&config);
 }
 
+#define LAN "[tunnel lan]\ndestination = h\nL = 2121\ncapture = tproxy\n"
+
+/* Rules, and the tunnels that capture. */
+static void
+test_rules(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *why; /* "": it is right */
+	} cases[] = {
+		{ LAN "[rule a]\nmatch-host = 10.0.0.0/8\naction = tunnel lan\n"
+		      "[rule b]\naction = refuse\n",
+		    "" },
+		{ LAN "[rule a]\nmatch-port = 21\n",
+		    "c:5: [rule a] has no action" },
+		{ LAN "[rule a]\naction = direct\naction = refuse\n",
+		    "duplicate \"action\"; the first is at " },
+		{ LAN "[rule a]\naction = tunnel nowhere\n",
+		    "c:6: action = tunnel nowhere: there is no [tunnel "
+		    "nowhere]" },
+		{ LAN "[rule a]\naction = sftp lan\n",
+		    "[tunnel lan] has no L = sftp/..." },
+		{ LAN "[tunnel g]\ndestination = h\nL = sftp/1\n"
+		      "[rule a]\naction = sftp g\n",
+		    "without a password" },
+		{ LAN "[tunnel g]\ndestination = h\nR = 0:h:21\n"
+		      "[rule a]\naction = tunnel g\n",
+		    "[tunnel g] has no L to an FTP server" },
+		{ LAN "[rule a]\naction = direct\n[rule b]\nmatch-port = 21\n"
+		      "action = refuse\n",
+		    "c:7: [rule b] is never used: [rule a] before it" },
+		{ LAN "[rule a]\naction = direct\n[rule a]\naction = refuse\n",
+		    "duplicate [rule a]; the first is at " },
+		{ LAN "[rule -a]\naction = direct\n",
+		    "the rule's name \"-a\"" },
+		{ LAN "[rule a]\nmatch-user = \"x\"\naction = direct\n",
+		    "the quotes would be part of the value" },
+		{ "[tunnel a]\ndestination = h\nL = 2121\n"
+		  "capture = redirect\n",
+		    "\"capture = redirect\" needs \"client-ports\"" },
+		{ "[tunnel a]\ndestination = h\nL = 2121\ncapture = yes\n",
+		    "expected \"redirect\" or \"tproxy\"" },
+		{ "[tunnel a]\ndestination = h\nL = 2121:h:21\n"
+		  "capture = tproxy\n",
+		    "expected [bind_address:]port" },
+		{ "[tunnel a]\ndestination = h\nL = 0\ncapture = tproxy\n",
+		    "with a port from 1" },
+		{ "[tunnel a]\ndestination = h\nR = 1:h:21\n"
+		  "capture = tproxy\n",
+		    "\"capture\" is for L" },
+		{ "[tunnel a]\ndestination = h\nL = [::1]:21\n"
+		  "capture = tproxy\nclient-address = 1.2.3.4\n",
+		    "\"client-address\" cannot be used" },
+	};
+	struct env *env = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config config;
+
+		write_file(env, "c", cases[i].text);
+		env->why[0] = '\0';
+		config_read(env->path, &config, env->why);
+		if (strstr(env->why, cases[i].why) == NULL ||
+		    (*cases[i].why == '\0' && *env->why != '\0'))
+			fail_msg("%s: %s", cases[i].text, env->why);
+		config_free(&config);
+	}
+}
+
 static void
 test_default_path(void **state)
 {
@@ -487,6 +556,7 @@ main(void)
 		TEST(test_unreadable),
 		TEST(test_same),
 		TEST(test_bytes),
+		TEST(test_rules),
 		TEST(test_default_path),
 	};
 

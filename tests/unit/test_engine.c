@@ -106,6 +106,7 @@ say_action(struct words *words, const struct engine_action *action)
 		[ENGINE_DATA_TIMER] = "timer-on",
 		[ENGINE_DATA_QUIET] = "quiet-on",
 		[ENGINE_DATA_READ_ON] = "read-on",
+		[ENGINE_DATA_ENDING] = "ending",
 		[ENGINE_DATA_SHUT] = "shut",
 		[ENGINE_DATA_DROP] = "drop",
 		[ENGINE_DATA_RESET] = "reset",

@@ -139,6 +139,7 @@ check_pointers(const struct engine_action *action)
 	case ENGINE_DATA_QUIET:
 	case ENGINE_DATA_FRAMING:
 	case ENGINE_DATA_READ_ON:
+	case ENGINE_DATA_ENDING:
 	case ENGINE_DATA_SHUT:
 	case ENGINE_DATA_DROP:
 	case ENGINE_DATA_RESET:

@@ -138,6 +138,36 @@ test_sftp(void **state)
 }
 
 static void
+test_socks(void **state)
+{
+	static const struct {
+		const char *spec, *bind;
+		uint16_t port;
+	} good[] = {
+		{ "socks/1080", "", 1080 },
+		{ "SOCKS/0", "", 0 },
+		{ "socks/*:1080", "*", 1080 },
+		{ "socks/:1080", "*", 1080 },
+		{ "socks/[::1]:1080", "::1", 1080 },
+		{ "socks/10.0.0.1:1080", "10.0.0.1", 1080 },
+	};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		struct forward forward;
+		char why[160] = "";
+
+		if (forward_parse(good[i].spec, &forward, why, sizeof(why)) !=
+		    0)
+			fail_msg("%s: %s", good[i].spec, why);
+		assert_true(forward.socks);
+		assert_false(forward.sftp);
+		assert_string_equal(forward.bind, good[i].bind);
+		assert_int_equal(forward.port, good[i].port);
+		assert_string_equal(forward.host, "");
+	}
+}
+
+static void
 test_bad(void **state)
 {
 	/* Each with a word that its explanation must have. */
@@ -183,6 +213,12 @@ test_bad(void **state)
 		{ "sftp/[::1]x:1", "expected sftp/" },
 		{ "sftp/a b:2121", "bind address" },
 		{ "sftp/-b:2121", "bind address" },
+		{ "socks/", "expected socks/" },
+		{ "socks/x", "expected socks/" },
+		{ "socks/1080:h:21", "each client names its server" },
+		{ "socks/1080:", "each client names its server" },
+		{ "socks/65536", "expected socks/" },
+		{ "socks/-b:1080", "bind address" },
 	};
 
 	(void)state;
@@ -245,6 +281,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
 		cmocka_unit_test(test_sftp),
+		cmocka_unit_test(test_socks),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_long_names),
 		cmocka_unit_test(test_small_why),

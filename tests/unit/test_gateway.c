@@ -57,8 +57,16 @@ test_login(void **state)
 	gatewayenv_command(env, "PWD", "530 ");
 	gatewayenv_command(env, "PASS ", "230 ");
 	gatewayenv_command(env, "PWD", "257 ");
+	gatewayenv_command(env, "SITE UMASK 0", "200 The umask is 000.");
+	gatewayenv_command(env, "OPTS MLST size;", "200 MLST OPTS size;\r\n");
 	gatewayenv_command(env, "REIN", "220 ");
 	gatewayenv_command(env, "PWD", "530 ");
+	gatewayenv_command(env, "USER b", "331 ");
+	gatewayenv_command(env, "PASS x", "230 ");
+	gatewayenv_command(env, "SITE UMASK",
+	    "200 The umask is the SFTP server's.");
+	gatewayenv_command(env, "MLST", "250-Listing:\r\n type=dir;");
+	gatewayenv_command(env, "REIN", "220 ");
 	gatewayenv_command(env, "XYZZY", "502 ");
 	gatewayenv_command(env, "", "502 ");
 }
@@ -74,6 +82,33 @@ test_no_such_directory(void **state)
 	    "the SFTP server has no directory /none/of/these: No such file or "
 	    "directory");
 	assert_int_equal(buf_len(&env->replies), 0);
+}
+
+/* OpenSSH's REALPATH accepts what does not exist in a directory that does. */
+static void
+test_no_such_last_directory(void **state)
+{
+	static const char *const names[] = { "none", "file" };
+
+	for (size_t i = 0; i < 2; i++) {
+		char directory[200], why[300];
+		struct gatewayenv *env;
+
+		assert_int_equal(gatewayenv_setup((void **)&env), 0);
+		gatewayenv_put(env, "file", "", 0);
+		snprintf(directory, sizeof(directory), "%s/%s", env->directory,
+		    names[i]);
+		snprintf(why, sizeof(why),
+		    "the SFTP server has no directory %s: %s", directory,
+		    i == 0 ? "No such file or directory" :
+			     "It is not a directory");
+		env->config.directory = directory;
+		gatewayenv_connect(env);
+		assert_string_equal(env->failed, why);
+		assert_int_equal(buf_len(&env->replies), 0);
+		assert_int_equal(gatewayenv_teardown((void **)&env), 0);
+	}
+	(void)state;
 }
 
 /* Without a directory, sessions begin where the server's do. */
@@ -200,6 +235,7 @@ test_lost_channel(void **state)
 	gatewayenv_kill(env, 0);
 	gatewayenv_expect(env, "426 The SSH connection was lost.");
 	assert_string_equal(env->failed, "lost");
+	assert_true(env->was_up);
 	assert_true(gateway_is_settled(env->gateway));
 }
 
@@ -261,13 +297,62 @@ test_abor(void **state)
 	gatewayenv_expect(env, "150 ");
 	gatewayenv_say(env, "ABOR");
 	gatewayenv_expect(env, "426 The transfer was aborted.");
-	gatewayenv_expect(env, "226 The transfer was aborted.");
+	gatewayenv_expect(env, "226 No transfer is running.");
 	assert_int_equal(env->data, ENV_DATA_RESET);
 	GATEWAYENV_UNTIL(env, gateway_is_settled(env->gateway));
 	assert_int_equal(gatewayenv_count(env), 0);
 }
 
-/* A transfer that fails before it begins ends its data connection, too. */
+/* It is obeyed at once, and answered in its turn, also when it has come before
+ * the transfer has begun. */
+static void
+test_abor_behind_other_commands(void **state)
+{
+	static const char lines[] = "STOR f\r\nNOOP\r\nPWD\r\nABOR\r\nNOOP\r\n";
+	struct gatewayenv *env = *state;
+
+	gatewayenv_start(env);
+	gatewayenv_put(env, "f", "old", 3);
+	for (size_t split = 0; split < sizeof(lines) - 1; split++) {
+		gatewayenv_data(env);
+		gateway_control(env->gateway, "MKD a\r\n", 7);
+		gateway_control(env->gateway, lines, split);
+		gateway_control(env->gateway, lines + split,
+		    sizeof(lines) - 1 - split);
+		gatewayenv_expect(env, "257 ");
+		gatewayenv_expect(env, "426 The transfer was aborted.");
+		gatewayenv_expect(env, "200 ");
+		gatewayenv_expect(env, "257 ");
+		gatewayenv_expect(env, "226 No transfer is running.");
+		gatewayenv_expect(env, "200 ");
+		gatewayenv_command(env, "RMD a", "250 ");
+	}
+	/* Later transfers are not concerned. */
+	gatewayenv_upload(env, "STOR g", "new", 3, "226 ");
+	gatewayenv_check(env, "f", "old", 3);
+	assert_int_equal(gatewayenv_count(env), 2);
+}
+
+static void
+test_abor_behind_quit(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	gatewayenv_start(env);
+	gatewayenv_put(env, "f", "old", 3);
+	gatewayenv_data(env);
+	gatewayenv_say(env, "STOR f");
+	gatewayenv_expect(env, "150 ");
+	gatewayenv_say(env, "QUIT");
+	gatewayenv_say(env, "ABOR");
+	gatewayenv_expect(env, "426 The transfer was aborted.");
+	gatewayenv_expect(env, "221 ");
+	assert_int_equal(env->ended, 1);
+	GATEWAYENV_UNTIL(env, gateway_is_settled(env->gateway));
+	gatewayenv_check(env, "f", "old", 3);
+	assert_int_equal(gatewayenv_count(env), 1);
+}
+
 /* A client may send PASV and the transfer at once: it waits for its data
  * connection, with the REST before it; ABOR and QUIT end that. */
 static void
@@ -309,6 +394,21 @@ test_early_transfers(void **state)
 	assert_int_equal(gatewayenv_count(env), 1);
 }
 
+/* The SSH connection may be lost in the meantime. */
+static void
+test_early_transfer_lost(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	gatewayenv_start(env);
+	gatewayenv_command(env, "EPSV", "229 ");
+	gatewayenv_say(env, "RETR file");
+	gatewayenv_kill(env, 0);
+	gatewayenv_expect(env, "425 The SSH connection was lost.");
+	assert_string_equal(env->failed, "lost");
+}
+
+/* A transfer that fails before it begins ends its data connection, too. */
 static void
 test_refused_transfers(void **state)
 {
@@ -345,6 +445,7 @@ main(void)
 		GATEWAY_TEST(test_quit),
 		GATEWAY_TEST(test_login),
 		GATEWAY_TEST(test_no_such_directory),
+		cmocka_unit_test(test_no_such_last_directory),
 		GATEWAY_TEST(test_home_of_the_server),
 		GATEWAY_TEST(test_end_before_the_greeting),
 		GATEWAY_TEST(test_pipelined_commands),
@@ -356,7 +457,10 @@ main(void)
 		GATEWAY_TEST(test_quiet_session_sends_requests),
 		GATEWAY_TEST(test_server_that_does_not_answer),
 		GATEWAY_TEST(test_abor),
+		GATEWAY_TEST(test_abor_behind_other_commands),
+		GATEWAY_TEST(test_abor_behind_quit),
 		GATEWAY_TEST(test_early_transfers),
+		GATEWAY_TEST(test_early_transfer_lost),
 		GATEWAY_TEST(test_refused_transfers),
 	};
 

@@ -60,17 +60,6 @@ begin(struct gatewayenv *env, const uint8_t *bytes, unsigned channels)
 	assert_int_equal(env->n_opened, channels);
 }
 
-static void
-check_undone(struct gatewayenv *env)
-{
-	GATEWAYENV_UNTIL(env, gateway_is_settled(env->gateway));
-	gatewayenv_check(env, "f", "old", 3);
-	assert_int_equal(gatewayenv_count(env), 1);
-	assert_int_equal(env->n_left_over, 0);
-	for (unsigned i = 1; i < GATEWAY_CHANNELS; i++)
-		assert_int_equal(env->channels[i].state, ENV_CHANNEL_NONE);
-}
-
 /* The file is whole, and the channels are closed behind it. */
 static void
 test_spread(void **state)
@@ -151,7 +140,7 @@ test_lost_channel(void **state)
 		begin(env, bytes, 4);
 		gatewayenv_kill(env, lost);
 		gatewayenv_expect(env, "426 The SSH connection was lost.");
-		check_undone(env);
+		gatewayenv_check_undone(env);
 		assert_int_equal(env->ended, 0);
 		gatewayenv_upload(env, "STOR f", bytes, SIZE, "226 ");
 		gatewayenv_check(env, "f", bytes, SIZE);
@@ -173,8 +162,60 @@ test_lost_idle_channel(void **state)
 	GATEWAYENV_UNTIL(env, gatewayenv_is_idle(env));
 	gatewayenv_kill(env, 2);
 	gatewayenv_expect(env, "426 A channel of the upload was lost.");
-	check_undone(env);
+	gatewayenv_check_undone(env);
 	free(bytes);
+}
+
+static unsigned
+further_channels(const struct gatewayenv *env)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 1; i < GATEWAY_CHANNELS; i++)
+		n += env->channels[i].state != ENV_CHANNEL_NONE;
+	return n;
+}
+
+/* The channels are needed elsewhere: while they are opened, in the middle, or
+ * when everything was sent. */
+static void
+test_yield(void **state)
+{
+	uint8_t *bytes = gatewayenv_bytes(SIZE);
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct gatewayenv *env;
+
+		assert_int_equal(gatewayenv_setup((void **)&env), 0);
+		start(env, 5);
+		if (i == 0) {
+			gatewayenv_data(env);
+			env->to_send = bytes;
+			env->to_send_len = FIRST;
+			gatewayenv_say(env, "STOR f");
+			gatewayenv_expect(env, "150 ");
+			GATEWAYENV_UNTIL(env, further_channels(env) > 0);
+			env->to_send_len += SIZE - FIRST;
+		} else {
+			begin(env, bytes, 5);
+		}
+		if (i == 2)
+			GATEWAYENV_UNTIL(env, env->to_send_len == 0);
+		else
+			assert_int_not_equal(env->to_send_len, 0);
+		env->eof_after = i == 2;
+		gateway_yield(env->gateway);
+		if (i < 2)
+			GATEWAYENV_UNTIL(env, further_channels(env) == 0);
+		env->eof_after = true;
+		gatewayenv_expect(env, "226 ");
+		gatewayenv_check(env, "f", bytes, SIZE);
+		assert_int_equal(gatewayenv_count(env), 1);
+		assert_int_equal(further_channels(env), 0);
+		assert_int_equal(gatewayenv_teardown((void **)&env), 0);
+	}
+	free(bytes);
+	(void)state;
 }
 
 /* Each way in which an upload ends too early ends all channels. */
@@ -200,7 +241,7 @@ test_cut(void **state)
 		} else {
 			gateway_control_end(env->gateway);
 		}
-		check_undone(env);
+		gatewayenv_check_undone(env);
 		assert_int_equal(gatewayenv_teardown((void **)&env), 0);
 	}
 	free(bytes);
@@ -217,7 +258,7 @@ test_full_disk(void **state)
 	env->file_limit = SIZE - 1000;
 	start(env, 4);
 	gatewayenv_upload(env, "STOR f", bytes, SIZE, "552 ");
-	check_undone(env);
+	gatewayenv_check_undone(env);
 	free(bytes);
 }
 
@@ -247,6 +288,7 @@ main(void)
 		cmocka_unit_test(test_refused_channels),
 		cmocka_unit_test(test_lost_channel),
 		GATEWAY_TEST(test_lost_idle_channel),
+		cmocka_unit_test(test_yield),
 		cmocka_unit_test(test_cut),
 		GATEWAY_TEST(test_full_disk),
 		GATEWAY_TEST(test_lost_connection),

@@ -28,15 +28,6 @@ say_all(struct gatewayenv *env, const struct say *all, size_t n)
 		gatewayenv_command(env, all[i].line, all[i].reply);
 }
 
-static mode_t
-mode(struct gatewayenv *env, const char *name)
-{
-	struct stat status;
-
-	assert_int_equal(stat(gatewayenv_path(env, name), &status), 0);
-	return status.st_mode & 07777;
-}
-
 /* 11 */
 static void
 test_what_old_clients_send(void **state)
@@ -92,6 +83,20 @@ test_path_through_directories_that_may_not_be_read(void **state)
 	mkdir(gatewayenv_path(env, "a/b"), 0700);
 	SAY(env, { "CWD a/b", "250 " }, { "MKD c", "257 " },
 	    { "CWD c", "250 " });
+}
+
+/* 22: a directory can be entered where nothing may be looked up. */
+static void
+test_working_directory_without_stat(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	env->denied = "stat,lstat,fstat";
+	gatewayenv_start(env);
+	gatewayenv_put(env, "file", "", 0);
+	SAY(env, { "MKD a", "257 " }, { "CWD file", "550 " },
+	    { "CWD none", "550 " }, { "CWD a", "250 " }, { "MKD b", "257 " });
+	assert_int_equal(access(gatewayenv_path(env, "a/b"), F_OK), 0);
 }
 
 static void
@@ -256,7 +261,7 @@ test_times_and_modes_that_cannot_be_set(void **state)
 	assert_int_equal(chmod(gatewayenv_path(env, "f"), 0640), 0);
 	SAY(env, { "MFMT 20010102030405 f", "213 Modify=20010102030405;" },
 	    { "SITE CHMOD 600 f", "550 " });
-	assert_int_equal(mode(env, "f"), 0640);
+	assert_int_equal(gatewayenv_mode(env, "f"), S_IFREG | 0640);
 }
 
 static void
@@ -290,8 +295,8 @@ test_site(void **state)
 	    { "SITE UMASK 00000000000000027", "200 " }, { "MKD d", "257 " },
 	    { "SITE HELP", "214-" }, { "SITE EXEC id", "502 " },
 	    { "SITE", "501 " });
-	assert_int_equal(mode(env, "f"), 0641);
-	assert_int_equal(mode(env, "d") & 027, 0);
+	assert_int_equal(gatewayenv_mode(env, "f"), S_IFREG | 0641);
+	assert_int_equal(gatewayenv_mode(env, "d") & 027, 0);
 }
 
 /* 18: names pass byte for byte. */
@@ -306,9 +311,9 @@ test_names(void **state)
 	    { "OPTS XYZ", "501 " }, { "MKD \xe9\xfe \x01 x", "257 " },
 	    { "MKD \xc3\xa9", "257 " }, { "MKD ~x", "257 " },
 	    { "CWD \xe9\xfe \x01 x", "250 " });
-	assert_int_equal(mode(env, "\xe9\xfe \x01 x") & 0700, 0700);
-	assert_int_equal(mode(env, "\xc3\xa9") & 0700, 0700);
-	assert_int_equal(mode(env, "~x") & 0700, 0700);
+	assert_int_equal(gatewayenv_mode(env, "\xe9\xfe \x01 x") & 0700, 0700);
+	assert_int_equal(gatewayenv_mode(env, "\xc3\xa9") & 0700, 0700);
+	assert_int_equal(gatewayenv_mode(env, "~x") & 0700, 0700);
 	gateway_control(env->gateway, "MKD a\0b\r\n", 9);
 	gatewayenv_expect(env, "501 ");
 }
@@ -325,7 +330,8 @@ test_names_of_a_character_set(void **state)
 	SAY(env, { "MKD \x82t\x82", "257 " }, { "CWD \x82t\x82", "250 " });
 	snprintf(reply, sizeof(reply), "257 \"%s/\x82t\x82\" ", env->directory);
 	gatewayenv_command(env, "PWD", reply);
-	assert_int_equal(mode(env, "\xc3\xa9t\xc3\xa9") & 0700, 0700);
+	assert_int_equal(gatewayenv_mode(env, "\xc3\xa9t\xc3\xa9") & 0700,
+	    0700);
 	/* A client that speaks UTF-8 says so. */
 	SAY(env, { "OPTS UTF8 ON", "200 " }, { "MKD \xc3\xa8", "257 " },
 	    { "OPTS UTF8 OFF", "200 " }, { "RMD \x8a", "250 " },
@@ -379,6 +385,7 @@ main(void)
 		GATEWAY_TEST(test_working_directory),
 		GATEWAY_TEST(
 		    test_path_through_directories_that_may_not_be_read),
+		GATEWAY_TEST(test_working_directory_without_stat),
 		GATEWAY_TEST(test_making_and_removing),
 		GATEWAY_TEST(test_blanks_in_front),
 		GATEWAY_TEST(test_telnet_byte),

@@ -2,6 +2,7 @@
  * Downloads of the gateway from OpenSSH's sftp-server: RETR and HASH.
  */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +34,34 @@ test_sizes(void **state)
 			gatewayenv_download(env, "RETR f", "226 ");
 			gatewayenv_received(env, bytes, sizes[i]);
 		}
+	}
+	free(bytes);
+}
+
+/* When the server has used the same handle twice, the next file needs one
+ * round trip. */
+static void
+test_early(void **state)
+{
+	uint8_t *bytes = gatewayenv_bytes(100000);
+	struct gatewayenv *env = *state;
+	size_t sent;
+
+	gatewayenv_start(env);
+	gatewayenv_command(env, "TYPE I", "200 ");
+	for (unsigned i = 0; i < 6; i++) {
+		gatewayenv_put(env, "f", bytes + i, 1000 * i);
+		assert_int_equal(kill(env->channels[0].pid, SIGSTOP), 0);
+		gatewayenv_data(env);
+		sent = env->channels[0].sent;
+		gatewayenv_say(env, "RETR f");
+		/* OPEN; FSTAT, two READs. */
+		sent = env->channels[0].sent - sent;
+		assert_true(i < 2 ? sent < 60 : sent > 100);
+		assert_int_equal(kill(env->channels[0].pid, SIGCONT), 0);
+		gatewayenv_expect(env, "150 ");
+		gatewayenv_expect(env, "226 ");
+		gatewayenv_received(env, bytes + i, 1000 * i);
 	}
 	free(bytes);
 }
@@ -254,6 +283,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		GATEWAY_TEST(test_sizes),
+		GATEWAY_TEST(test_early),
 		GATEWAY_TEST(test_restart),
 		GATEWAY_TEST(test_line_ends),
 		GATEWAY_TEST(test_refused),

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "gatewayenv.h"
+#include "limits.h"
 
 static const struct gateway_login refused = { .allowed = false };
 static const struct gateway_login allowed = { .allowed = true,
@@ -43,7 +44,8 @@ log_in(struct gatewayenv *env, const struct gateway_login *login,
 static void
 log_in_to(struct gatewayenv *env, const char *directory)
 {
-	const struct gateway_login login = { true, false, directory, false };
+	const struct gateway_login login = { true, false, directory, false,
+		NULL };
 
 	connect_to_check(env);
 	assert_int_equal(mkdir(gatewayenv_path(env, "joe"), 0700), 0);
@@ -74,6 +76,93 @@ test_answers(void **state)
 	gatewayenv_command(env, "PWD", "530 ");
 	log_in(env, &allowed, "230 ");
 	gatewayenv_command(env, "RMD a", "250 ");
+}
+
+/* Nobody uses the server before a login has been right; afterwards, each login
+ * uses the same channel. */
+static void
+test_channel_comes_with_the_login(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	connect_to_check(env);
+	gatewayenv_command(env, "FEAT", "211-");
+	gatewayenv_command(env, "REIN", "220 ");
+	gatewayenv_command(env, "ABOR", "226 ");
+	gatewayenv_command(env, "PWD", "530 ");
+	log_in(env, &refused, "530 ");
+	for (unsigned i = 0; i <= LIMIT_SFTP_QUIET_S; i++)
+		gateway_tick(env->gateway);
+	assert_true(gateway_is_settled(env->gateway));
+	assert_int_equal(env->n_opened, 0);
+	log_in(env, &allowed, "230 ");
+	log_in(env, &refused, "530 ");
+	gatewayenv_command(env, "REIN", "220 ");
+	log_in(env, &allowed, "230 ");
+	gatewayenv_command(env, "PWD", "257 ");
+	assert_int_equal(env->n_opened, 1);
+}
+
+static void
+test_quit_without_a_channel(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	connect_to_check(env);
+	gatewayenv_command(env, "QUIT", "221 ");
+	assert_int_equal(env->ended, 1);
+	assert_true(gateway_is_settled(env->gateway));
+	assert_int_equal(env->n_opened, 0);
+}
+
+static void
+test_refused_channel(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	env->refuse_first = true;
+	connect_to_check(env);
+	gatewayenv_command(env, "USER joe", "331 ");
+	gatewayenv_say(env, "PASS secret");
+	gateway_login_done(env->gateway, &allowed);
+	GATEWAYENV_UNTIL(env, env->ended > 0);
+	assert_string_equal(env->failed, "refused");
+	assert_false(env->was_up);
+	assert_int_equal(buf_len(&env->replies), 0);
+}
+
+static void
+test_no_such_directory_of_the_tunnel(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	env->config.directory = "/none/of/these";
+	connect_to_check(env);
+	gatewayenv_command(env, "USER joe", "331 ");
+	gatewayenv_say(env, "PASS secret");
+	gateway_login_done(env->gateway, &allowed);
+	GATEWAYENV_UNTIL(env, env->ended > 0);
+	assert_string_equal(env->failed,
+	    "the SFTP server has no directory /none/of/these: No such file or "
+	    "directory");
+	assert_false(env->was_up);
+}
+
+/* The client goes while the channel is being opened. */
+static void
+test_end_during_the_login(void **state)
+{
+	struct gatewayenv *env = *state;
+
+	connect_to_check(env);
+	gatewayenv_command(env, "USER joe", "331 ");
+	gatewayenv_say(env, "PASS secret");
+	gateway_login_done(env->gateway, &allowed);
+	GATEWAYENV_UNTIL(env, !gateway_is_settled(env->gateway));
+	gateway_control_end(env->gateway);
+	assert_int_equal(env->ended, 1);
+	GATEWAYENV_UNTIL(env, gateway_is_settled(env->gateway));
+	assert_int_equal(buf_len(&env->replies), 0);
 }
 
 /* Commands behind PASS wait for the answer. */
@@ -126,7 +215,8 @@ test_too_many_failures(void **state)
 static void
 test_read_only(void **state)
 {
-	static const struct gateway_login login = { true, false, "", true };
+	static const struct gateway_login login = { true, false, "", true,
+		NULL };
 	static const char *const changes[] = { "APPE f", "DELE f", "MKD a",
 		"MFMT 20261130093700 f", "MDTM 20261130093700 f", "RMD a",
 		"RNFR f", "RNTO g", "SITE CHMOD 600 f", "STOR f", "STOU",
@@ -200,6 +290,7 @@ test_directory_is_not_left(void **state)
 		"HASH ../outside", "AVBL ..",
 		/* The directory itself belongs to the one above. */
 		"RNFR .", "DELE .", "RMD ~", "STOR .", "SITE CHMOD 600 .",
+		"MFMT 20261130093700 .", "MDTM 20261130093700 .",
 		/* What Windows takes for "..". */
 		"SIZE a\\..\\..\\..\\outside", "SIZE a/.. /.. /x",
 		"SIZE .../x" };
@@ -244,9 +335,12 @@ test_root_as_directory(void **state)
 static void
 test_directory_that_cannot_be_used(void **state)
 {
-	static const struct gateway_login none = { true, false, "none", false };
-	static const struct gateway_login file = { true, false, "file", false };
+	static const struct gateway_login none = { true, false, "none", false,
+		NULL };
+	static const struct gateway_login file = { true, false, "file", false,
+		NULL };
 	struct gatewayenv *env = *state;
+	char name[5000] = "";
 
 	connect_to_check(env);
 	gatewayenv_put(env, "file", "abc", 3);
@@ -258,6 +352,10 @@ test_directory_that_cannot_be_used(void **state)
 	    "530 Your directory on the SFTP server cannot be used: It is not a "
 	    "directory.\r\n");
 	gatewayenv_command(env, "SIZE file", "530 ");
+	memset(name, 'x', sizeof(name) - 1);
+	log_in(env, &(struct gateway_login) { true, false, name, false, NULL },
+	    "530 Your directory on the SFTP server cannot be used: Its name is "
+	    "too long.\r\n");
 	log_in(env, &allowed, "230 ");
 	gatewayenv_command(env, "SIZE file", "213 3");
 }
@@ -267,6 +365,11 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		GATEWAY_TEST(test_answers),
+		GATEWAY_TEST(test_channel_comes_with_the_login),
+		GATEWAY_TEST(test_quit_without_a_channel),
+		GATEWAY_TEST(test_refused_channel),
+		GATEWAY_TEST(test_no_such_directory_of_the_tunnel),
+		GATEWAY_TEST(test_end_during_the_login),
 		GATEWAY_TEST(test_pipelined),
 		GATEWAY_TEST(test_no_memory),
 		GATEWAY_TEST(test_too_many_failures),

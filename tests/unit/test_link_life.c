@@ -50,23 +50,10 @@ test_up_down(void **state)
 	assert_int_equal(env->up, 1);
 }
 
-/* At each moment of the start, more or less. */
 static void
 test_stop_early(void **state)
 {
-	struct sshenv *env = *state;
-
-	for (unsigned int ms = 0; ms < 200; ms += 20) {
-		sshenv_link(env);
-		if (ms > 0)
-			sshenv_for(env, ms);
-		link_stop(env->link);
-		sshenv_until(env, &env->down);
-		assert_int_equal(env->was_up, env->up);
-		link_free(env->link);
-		env->link = NULL;
-		env->up = env->down = 0;
-	}
+	sshenv_stop_early(*state, 20);
 }
 
 static void

@@ -1,5 +1,5 @@
 /*
- * gateway/login_delay: it grows, has a maximum, expires, and knows hosts.
+ * base/login_delay: it grows, has a maximum, expires, and knows hosts.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/login_delay.h"
+#include "base/login_delay.h"
 #include "helpers.h"
 
 #define T0 ((uint64_t)1000)
@@ -20,16 +20,18 @@ static uint64_t
 delay_of(const struct login_delays *delays, const char *client, uint64_t now)
 {
 	const struct addr addr = address(client);
+	char text[ADDR_TEXT_MAX];
 
-	return login_delay_get(delays, &addr, now);
+	return login_delay_get(delays, login_delay_client(&addr, text), now);
 }
 
 static void
 fail_of(struct login_delays *delays, const char *client, uint64_t now)
 {
 	const struct addr addr = address(client);
+	char text[ADDR_TEXT_MAX];
 
-	login_delay_note(delays, &addr, now);
+	login_delay_note(delays, login_delay_client(&addr, text), now);
 }
 
 static void

@@ -250,6 +250,12 @@ test_fields(void **state)
 	assert_false(login_file_is_field("a:b"));
 	assert_false(login_file_is_field("a\nb"));
 	assert_false(login_file_is_field("a\tb"));
+	assert_true(login_file_is_user("a b#"));
+	assert_false(login_file_is_user(""));
+	assert_false(login_file_is_user("#a"));
+	assert_false(login_file_is_user(" a"));
+	assert_false(login_file_is_user("a "));
+	assert_false(login_file_is_user("a:b"));
 }
 
 /* Many users, in no order. */

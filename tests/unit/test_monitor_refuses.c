@@ -168,6 +168,108 @@ test_refused(void **state)
 	check_refused(env, &bad[n], 1, true);
 }
 
+/* A login that --login ssh permits, to that host. */
+static struct monitor_request
+a_login(const char *host)
+{
+	struct monitor_request request = a_start(2);
+
+	request.kind = CMDLINE_LOGIN;
+	request.link = 1;
+	strcpy(request.account.user, "alice");
+	strcpy(request.account.host, host);
+	return request;
+}
+
+/* Whoever has taken over the main process can choose a user, and a host that is
+ * allowed, and nothing else. */
+static void
+test_refused_logins(void **state)
+{
+	static const char *const hosts[] = { "*.example", "b.test:22" };
+	static const char *const users[] = { "", "-l", "a b", "a;b", "$(a)",
+		"a`b`", "a|b", "a%r", "a\nb", "a\"b", "a'b", "a\\b", "\xc3\xa4",
+		"a>b", "a&b", "a/b", "a=b", ".a", "@a", "a{b", "a*" };
+	static const char *const bad[] = { "example", "-o.example",
+		"a .example", "a;.example", "$(a).example", "a%h.example",
+		"a/b.example", "a@b.example", "a.example\n", "b.test", "::1",
+		"*.example", "a.example#" };
+	struct monitorenv *env = *state;
+	struct monitor_request request = a_login("");
+
+	check_refused(env, &request, sizeof(request), true); /* no --login */
+	env->options.logins = true;
+	env->options.login_hosts = hosts;
+	env->options.n_login_hosts = 2;
+	for (size_t i = 0; i < sizeof(users) / sizeof(users[0]); i++) {
+		request = a_login("a.example");
+		strcpy(request.account.user, users[i]);
+		check_refused(env, &request, sizeof(request), true);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		request = a_login(bad[i]);
+		check_refused(env, &request, sizeof(request), true);
+	}
+	request = a_login("a.example");
+	request.account.port = 22; /* not allowed there */
+	check_refused(env, &request, sizeof(request), true);
+	request = a_login("");
+	request.account.port = 22;
+	check_refused(env, &request, sizeof(request), true);
+	request = a_login("");
+	memset(request.account.user, 'a', sizeof(request.account.user));
+	check_refused(env, &request, sizeof(request), true);
+	request = a_login("a.example");
+	memset(request.account.host, 'a', sizeof(request.account.host));
+	check_refused(env, &request, sizeof(request), true);
+	request = a_login("");
+	request.link = 0;
+	check_refused(env, &request, sizeof(request), true);
+	request.link = LIMIT_SSH_LOGINS + 1;
+	check_refused(env, &request, sizeof(request), true);
+}
+
+/* What the ssh of a login gets. */
+static void
+test_login(void **state)
+{
+	static const char *const hosts[] = { "b.test:*" };
+	struct monitorenv *env = *state;
+	struct monitor_request request = a_login("B.test");
+	char text[4096] = "", expected[PRIVDIR_MAX + 40];
+	int fds[2];
+	size_t len = 0;
+	ssize_t n;
+
+	env->options.logins = true;
+	env->options.login_hosts = hosts;
+	env->options.n_login_hosts = 1;
+	setenv("SSH_ASKPASS_REQUIRE", "prefer", 1);
+	begin_by_hand(env,
+	    "exec 1>&2; echo $CULVERT_ASKPASS_PARENT = $$; ulimit -c; "
+	    "echo $SSH_ASKPASS_REQUIRE $CULVERT_ASKPASS; echo $SSH_ASKPASS; "
+	    "echo \"$*\"; exec sleep 1000");
+	request.account.port = 2222;
+	request.link = 200;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	say(env, &request, sizeof(request), fds[1], false);
+	close(fds[1]);
+	while (strstr(text, "B.test\n") == NULL &&
+	    (n = read(fds[0], text + len, sizeof(text) - 1 - len)) > 0)
+		text[len += (size_t)n] = '\0';
+	assert_int_equal(atol(text), atol(strstr(text, "= ") + 2));
+	snprintf(expected, sizeof(expected), "\nforce %s/201\n/",
+	    env->directory);
+	assert_non_null(strstr(text, expected));
+	assert_non_null(strstr(text, "/test_monitor_refuses\n-N -T "));
+	assert_non_null(strstr(text, " -oBatchMode=no "));
+	assert_non_null(strstr(text, " -l alice -oPort=2222 -S "));
+	assert_non_null(strstr(text, "/201/ctl -- B.test\n"));
+	close(fds[0]);
+	close(env->fd);
+	check_end(env, (pid_t)atol(text), 0);
+}
+
 /* The message has the reason: 0 is no number, and 1 is in use. */
 static void
 test_refused_numbers(void **state)
@@ -321,6 +423,8 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		MONITORENV_TEST(test_refused),
+		MONITORENV_TEST(test_refused_logins),
+		MONITORENV_TEST(test_login),
 		MONITORENV_TEST(test_refused_numbers),
 		MONITORENV_TEST(test_refused_signals),
 		MONITORENV_TEST(test_refused_descriptors),

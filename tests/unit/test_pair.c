@@ -108,7 +108,14 @@ on_closed(void *ctx, int err, const char *why)
 		got_close(got);
 }
 
+static void
+on_ending(void *ctx)
+{
+	note(ctx, "<ending>", 8);
+}
+
 static const struct stream_handler handler = {
+	.ending = on_ending,
 	.opened = on_opened,
 	.data = on_data,
 	.eof = on_eof,
@@ -317,6 +324,29 @@ test_reset_with_bytes_queued(void **state)
 	assert_int_equal(env->ends[0].err, -ECONNRESET);
 }
 
+/* The end is announced behind the bytes, once, and the end itself comes later,
+ * or never. */
+static void
+test_announced_end(void **state)
+{
+	struct env *env = *state;
+
+	connect_pair(env);
+	say(env, 0, "all");
+	stream_announce_end(env->ends[0].stream);
+	EXPECT(env, 1, "");
+	READ(env, 1);
+	EXPECT(env, 1, "all<ending>");
+	stream_announce_end(env->ends[0].stream);
+	EXPECT(env, 1, "all<ending>");
+	stream_shutdown(env->ends[0].stream);
+	EXPECT(env, 1, "all<ending><eof>");
+	READ(env, 0);
+	stream_announce_end(env->ends[1].stream);
+	got_close(&env->ends[1]);
+	EXPECT(env, 0, "<closed>");
+}
+
 /* The end that is reset has shut its own direction: that is a loss, too. */
 static void
 test_reset_after_a_half_close(void **state)
@@ -478,6 +508,7 @@ main(void)
 		PAIR_TEST(test_stopped),
 		PAIR_TEST(test_half_close),
 		PAIR_TEST(test_reset_with_bytes_queued),
+		PAIR_TEST(test_announced_end),
 		PAIR_TEST(test_reset_after_a_half_close),
 		PAIR_TEST(test_closed_comes_once),
 		cmocka_unit_test(test_finish),

@@ -152,6 +152,7 @@ test_takes(void **state)
 	struct sockenv *env = *state;
 	struct policy policy = { .owners = owners };
 	struct addr local, peer, lan = address("192.0.2.7");
+	struct addr here = address("192.0.2.1");
 	struct subnet allow;
 	struct notes notes;
 	struct rlimit limit, lower = { .rlim_cur = 0 };
@@ -172,8 +173,13 @@ test_takes(void **state)
 	assert_true(
 	    policy_takes(&policy, &local, &peer, why, sizeof(why), &refusal));
 	assert_true(
-	    policy_takes(&policy, &local, &lan, why, sizeof(why), &refusal));
+	    policy_takes(&policy, &here, &lan, why, sizeof(why), &refusal));
 	assert_int_equal(refusal, REFUSALS);
+	/* Who is connected to our loopback address is on this host. */
+	assert_false(
+	    policy_takes(&policy, &local, &lan, why, sizeof(why), &refusal));
+	assert_int_equal(refusal, REFUSAL_LOOK_UP);
+	refusal = REFUSALS;
 	/* Without a free descriptor as well. */
 	setrlimit(RLIMIT_NOFILE, &lower);
 	assert_true(

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/wire.h"
 #include "fakessh.h"
 #include "limits.h"
 #include "ssh/chan.h"
@@ -381,6 +382,73 @@ test_lost_after_ends(void **state)
 	assert_string_equal(fake->told, "oe");
 }
 
+/* Writes a packet of SFTP with so many bytes, in three pieces. */
+static void
+write_packet(struct fake *fake, uint32_t len)
+{
+	uint8_t bytes[1000] = { 0 };
+	struct iovec pieces[] = {
+		{ bytes, 2 },
+		{ bytes + 2, 7 },
+		{ bytes + 9, len - 9 },
+	};
+
+	wire_poke_u32(bytes, len - 4);
+	assert_int_equal(stream_writev(fake->stream, pieces, 3), 0);
+}
+
+/* Messages with so many bytes of data come next; 0: no more. */
+static void
+expect_lens(struct fake *fake, const size_t lens[])
+{
+	uint8_t got[CHAN_DATA_HEAD + 100];
+
+	turn(fake);
+	for (; *lens > 0; lens++) {
+		assert_int_equal(recv(fake->fd, got, CHAN_DATA_HEAD + *lens,
+				     MSG_DONTWAIT),
+		    CHAN_DATA_HEAD + *lens);
+		assert_memory_equal(got + 4, "\0\x5e\0\0\0\7\0\0\0", 9);
+		assert_int_equal(got[13], *lens);
+	}
+	expect_nothing(fake);
+}
+
+/* A message of an SFTP channel ends with a packet, if one fits (mod_sftp). */
+static void
+test_whole_packets(void **state)
+{
+	struct fake *fake = *state;
+
+	fake->stream = proxy_dial(fake->proxy, NULL, 0, LINK_CONTROL,
+	    &fake_stream_handler, fake);
+	expect(fake,
+	    TEXT("\0\0\0\x19\0\x5a\0\0\0\7"
+		 "session\0\0\0\0\0\2\0\0\0\0\x80\0"));
+	say(fake, TEXT("\0\0\0\x12\0\x5b\0\0\0\0\0\0\0\7\0\0\0\xfa\0\0\0\x64"));
+	expect(fake,
+	    TEXT("\0\0\0\x1c\0\x62\0\0\0\7"
+		 "\0\0\0\x09subsystem\1\0\0\0\4sftp"));
+	/* These wait together. */
+	write_packet(fake, 60);
+	write_packet(fake, 20);
+	write_packet(fake, 60);
+	say(fake, TEXT("\0\0\0\6\0\x63\0\0\0\0"));
+	expect_lens(fake, (size_t[]) { 80, 60, 0 });
+	/* Too large for one message; the window ends in the second one. */
+	write_packet(fake, 150);
+	expect_lens(fake, (size_t[]) { 100, 10, 0 });
+	write_packet(fake, 50);
+	write_packet(fake, 30);
+	write_packet(fake, 90);
+	/* 1000 bytes more. */
+	say(fake, TEXT("\0\0\0\x0a\0\x5d\0\0\0\0\0\0\3\xe8"));
+	expect_lens(fake, (size_t[]) { 90, 30, 90, 0 });
+	write_packet(fake, 100);
+	write_packet(fake, 101);
+	expect_lens(fake, (size_t[]) { 100, 100, 1, 0 });
+}
+
 #define TEST(name)                                               \
 	cmocka_unit_test_setup_teardown(name, fake_set_up_proxy, \
 	    fake_tear_down_proxy)
@@ -405,6 +473,7 @@ main(void)
 		TEST(test_numbers),
 		TEST(test_nonsense),
 		TEST(test_lost_after_ends),
+		TEST(test_whole_packets),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

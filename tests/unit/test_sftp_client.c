@@ -447,7 +447,7 @@ test_denied_extensions(void **state)
 	assert_false(sftp_can(peer.sftp, SFTP_POSIX_RENAME));
 	assert_false(sftp_can(peer.sftp, SFTP_FSYNC));
 	assert_true(sftp_can(peer.sftp, SFTP_STATVFS));
-	assert_int_equal(sftp_max_write(peer.sftp), SFTP_BLOCK);
+	assert_int_equal(sftp_max_write(peer.sftp), SFTP_WRITE_BLOCK);
 	assert_int_equal(sftp_send(peer.sftp,
 			     &(struct sftp_request) { .op = SFTP_FSYNC }, NULL,
 			     0, NULL, NULL),

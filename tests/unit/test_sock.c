@@ -174,6 +174,46 @@ test_dialled_and_accepted(void **state)
 	net_listener_close(listener);
 }
 
+/* An accepted stream in place of one that is dialled: bytes come after
+ * opened(), and what was written before keeps its order. */
+static void
+test_reopened(void **state)
+{
+	struct sockenv *env = *state;
+	struct notes near = { .env = env }, far = { .env = env };
+	struct addr at = addr_loopback(AF_INET, 0);
+	struct net_listener *listener;
+	int err = 0;
+
+	listener = net_listen(env->net, &at, false, notes_accept, &far, &err);
+	assert_non_null(listener);
+	assert_int_equal(net_listener_start(listener), 0);
+	at = net_listener_addr(listener);
+	near.stream =
+	    net_dial(env->net, &at, NULL, &notes_handler, &near, &err);
+	assert_int_equal(write_noted(&near, "abc", 3), 0);
+	SOCKENV_UNTIL(env, near.opened == 1 && far.stream != NULL);
+	assert_int_equal(write_noted(&far, "first", 5), 0);
+	net_stream_reopen(far.stream, &notes_handler, &far);
+	stream_read_start(far.stream);
+	assert_int_equal(write_noted(&far, "second", 6), 0);
+	assert_int_equal(far.opened, 0);
+	SOCKENV_UNTIL(env, far.opened > 0);
+	SOCKENV_UNTIL(env, far.len == 3);
+	assert_int_equal(far.opened, 1);
+	stream_read_start(near.stream);
+	SOCKENV_UNTIL(env, near.len == 11);
+	assert_memory_equal(near.bytes, "firstsecond", 11);
+
+	/* One that is closed before that is never opened. */
+	net_stream_reopen(near.stream, &notes_handler, &near);
+	notes_free(&near);
+	SOCKENV_UNTIL(env, far.closed + far.eofs > 0);
+	assert_int_equal(near.opened, 0);
+	notes_free(&far);
+	net_listener_close(listener);
+}
+
 /* An urgent byte (a Telnet Synch) keeps its position, and neither blocks nor
  * spins the loop. */
 static void
@@ -393,6 +433,7 @@ main(void)
 		SOCKENV_TEST(test_refused),
 		SOCKENV_TEST(test_dial_fails),
 		SOCKENV_TEST(test_dialled_and_accepted),
+		SOCKENV_TEST(test_reopened),
 		SOCKENV_TEST(test_urgent),
 		SOCKENV_TEST(test_urgent_and_end),
 		SOCKENV_TEST(test_backpressure),

@@ -151,23 +151,31 @@ class stat_after_open(Quirk):
 class one_write(Quirk):
     """A file that cannot seek: a WRITE fails while another one is running."""
 
+    kind = WRITE
+
     def __init__(self):
         super().__init__()
         self.running = 0
 
     def request(self, kind, ident, body):
-        if kind != WRITE:
+        if kind != self.kind:
             return super().request(kind, ident, body)
         if self.running:
             self.reply(status(ident, FAILURE, b"Illegal seek"))
             return []
         self.running += 1
-        time.sleep(0.02)    # the next WRITE comes before the reply
+        time.sleep(0.02)    # the next one comes before the reply
         return super().request(kind, ident, body)
 
     def answer(self, kind, ident, body, asked):
-        self.running -= asked == WRITE
+        self.running -= asked == self.kind
         return super().answer(kind, ident, body, asked)
+
+
+class one_read(one_write):
+    """The same of a READ."""
+
+    kind = READ
 
 
 class silent(Quirk):
@@ -273,6 +281,66 @@ class other_handles(Quirk):
         if kind == HANDLE:
             body = string(take(body)[0] + self.fill)
         return super().answer(kind, ident, body, asked)
+
+
+class changing_handles(Quirk):
+    """Each fifth handle is another one; one that is not open is refused."""
+
+    count, handle = 0, None
+
+    def request(self, kind, ident, body):
+        if kind in (CLOSE, READ, WRITE, FSTAT, FSETSTAT, READDIR):
+            handle, rest = take(body)
+            if handle != self.handle:
+                self.reply(status(ident, FAILURE, b"no such handle"))
+                return []
+            body = string(handle[:4]) + rest
+            if kind == CLOSE:
+                self.handle = None
+        return super().request(kind, ident, body)
+
+    def answer(self, kind, ident, body, asked):
+        if kind == HANDLE:
+            self.count += 1
+            other = b"" if self.count % 5 else u32(self.count)
+            self.handle = take(body)[0] + other
+            body = string(self.handle)
+        return super().answer(kind, ident, body, asked)
+
+
+class one_read_fails(Quirk):
+    """The READ at 48 KiB of the third file fails once."""
+
+    files, failed = 0, False
+
+    def request(self, kind, ident, body):
+        if kind == OPEN:
+            self.files += 1
+        if kind == READ and self.files == 3 and not self.failed \
+                and take(body)[1][:8] == (48 << 10).to_bytes(8, "big"):
+            self.failed = True
+            self.reply(status(ident, FAILURE, b"bad block"))
+            return []
+        return super().request(kind, ident, body)
+
+
+class parallel_requests(Quirk):
+    """What comes while a file is opened is executed before that."""
+
+    opening, results = False, ()
+
+    def request(self, kind, ident, body):
+        if self.opening and kind in (READ, FSTAT):
+            self.results += (status(ident, FAILURE, b"no such handle"),)
+            return []
+        if kind == OPEN:
+            self.opening, self.results = True, ()
+        return super().request(kind, ident, body)
+
+    def answer(self, kind, ident, body, asked):
+        late = self.results if asked == OPEN else ()
+        self.opening &= asked != OPEN
+        return [*super().answer(kind, ident, body, asked), *late]
 
 
 class unknown_reply(Quirk):

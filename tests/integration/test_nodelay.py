@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import errno
 import ftplib
 import io
 import os
@@ -26,21 +27,37 @@ def peers_without_delay(sshd, before):
     """
     found = {}
     for pid in set(descendants(sshd.process.pid)) - before:
-        process = os.pidfd_open(pid)
-        for name in os.listdir(f"/proc/{pid}/fd"):
-            link = os.readlink(f"/proc/{pid}/fd/{name}")
-            if not link.startswith("socket:"):
-                continue
-            fd = LIBC.syscall(SYS_PIDFD_GETFD, process, int(name), 0)
-            assert fd >= 0, os.strerror(ctypes.get_errno())
-            with socket.socket(fileno=fd) as one, \
-                    contextlib.suppress(OSError, IndexError, TypeError):
-                if one.type == socket.SOCK_STREAM and \
-                        one.getsockname()[1] == sshd.port:
-                    found[link] = one.getsockopt(socket.IPPROTO_TCP,
-                                                 socket.TCP_NODELAY)
-        os.close(process)
+        # Processes end, and files are closed, while this looks.
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            for name in os.listdir(f"/proc/{pid}/fd"):
+                look_at(sshd, pid, name, found)
     return list(found.values())
+
+
+def look_at(sshd, pid, name, found):
+    """Note TCP_NODELAY of that file, if it is sshd's end of a connection."""
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+        link = os.readlink(f"/proc/{pid}/fd/{name}")
+        if not link.startswith("socket:"):
+            return
+        with fetched(pid, int(name)) as one, \
+                contextlib.suppress(OSError, IndexError, TypeError):
+            if one.type == socket.SOCK_STREAM and \
+                    one.getsockname()[1] == sshd.port:
+                found[link] = one.getsockopt(socket.IPPROTO_TCP,
+                                             socket.TCP_NODELAY)
+
+
+def fetched(pid, number):
+    """Return a copy of a process's socket."""
+    process = os.pidfd_open(pid)
+    fd = LIBC.syscall(SYS_PIDFD_GETFD, process, number, 0)
+    error = ctypes.get_errno()
+    os.close(process)
+    if fd < 0 and error == errno.EBADF:
+        raise FileNotFoundError
+    assert fd >= 0, os.strerror(error)
+    return socket.socket(fileno=fd)
 
 
 def test_nagle_is_off(server, start_sshd, start_culvert):

@@ -14,7 +14,7 @@
 #include <sys/queue.h>
 
 #include "gateway/front.h"
-#include "gateway/pair.h"
+#include "tunnel/pair.h"
 #include "gateway/ssh_account.h"
 #include "limits.h"
 #include "tunnel/policy.h"

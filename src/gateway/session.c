@@ -10,7 +10,7 @@
 #include <sys/time.h>
 
 #include "base/buf.h"
-#include "gateway/pair.h"
+#include "tunnel/pair.h"
 #include "gateway/side_priv.h"
 #include "limits.h"
 

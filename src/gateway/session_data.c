@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 
-#include "gateway/pair.h"
+#include "tunnel/pair.h"
 #include "gateway/side_priv.h"
 #include "limits.h"
 

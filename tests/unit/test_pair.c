@@ -1,5 +1,5 @@
 /*
- * gateway/pair.c keeps the promises of base/stream.h at both ends.
+ * tunnel/pair.c keeps the promises of base/stream.h at both ends.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "gateway/pair.h"
+#include "tunnel/pair.h"
 #include "limits.h"
 
 /* What one end has got. */

@@ -4,7 +4,7 @@
  * Bytes wait in a buffer of the end that receives them.  A timer of the loop
  * calls the handlers, so that no callback comes from inside a call of an owner.
  */
-#include "gateway/pair.h"
+#include "tunnel/pair.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,8 +3,8 @@
  * one comes out of the other (base/stream.h).  The gateway's control and data
  * connections are such pairs.
  */
-#ifndef GATEWAY_PAIR_H
-#define GATEWAY_PAIR_H
+#ifndef TUNNEL_PAIR_H
+#define TUNNEL_PAIR_H
 
 #include <uv.h>
 

@@ -191,6 +191,17 @@
 /* The longest listing of STAT, which waits in memory for the client. */
 #define LIMIT_GATEWAY_STAT (1024 * 1024)
 
+/* What is kept of a session for a new login (--survive), in locked memory: a
+ * user may lock 8 MiB. */
+#define LIMIT_SETTINGS 16320
+
+/* Bytes of a control connection that wait while a session is made again. */
+#define LIMIT_RESUME_INPUT (256 * 1024)
+
+/* After so long the FTP server is connected to again if it has refused to make
+ * a session again. */
+#define LIMIT_RESUME_RETRY_MS 2000
+
 /* Bytes that wait in a stream inside the process.  Owners stop at
  * LIMIT_HIGH_WATER; but READs whose replies come in another order are passed on
  * together. */

@@ -137,6 +137,7 @@ static const char *const allowed[] = {
 	"wait4",
 	"waitpid",
 	/* memory and threads */
+	"mlock",
 	"munmap",
 	"mremap",
 	"madvise",

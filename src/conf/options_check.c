@@ -127,6 +127,30 @@ options_login_conflict(const struct options *options)
 	return NULL;
 }
 
+/* Checks which sessions can outlive the SSH connection. */
+static int
+options_check_survive(struct options *options)
+{
+	const char *conflict = NULL;
+
+	for (size_t i = 0; i < options->n_forwards; i++)
+		if (options->forwards[i].remote)
+			conflict = "is for -L: with -R, clients come through "
+				   "the SSH connection, and are lost with it";
+		else if (options->forwards[i].sftp)
+			conflict = "is for FTP servers, not for sftp/";
+	if (options->login.ssh)
+		conflict = "and --login ssh cannot be used together: there, "
+			   "each session has its own SSH connection";
+	if (options->retry == 0)
+		conflict = "waits for the next SSH connection, but with "
+			   "--retry never there is none";
+	if (options->survive_ms > 0 && conflict != NULL)
+		return option_refuse(options->why, sizeof(options->why),
+		    "--survive %s", conflict);
+	return 0;
+}
+
 static int
 options_check_ssh_login(struct options *options)
 {
@@ -180,6 +204,7 @@ options_check(struct options *options)
 		    "--on-demand needs clients that wait for the SSH "
 		    "connection, but with --link-wait 0 no client waits");
 	if (options_check_ssh_login(options) != 0 ||
+	    options_check_survive(options) != 0 ||
 	    options_check_logins(options) != 0 || check_capture(options) != 0)
 		return -EINVAL;
 	if (options->n_forwards == 0)

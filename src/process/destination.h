@@ -28,6 +28,7 @@ struct listener {
 	struct side *gateway; /* "sftp/"; else NULL */
 	struct side *front;   /* --login ssh without "sftp/"; else NULL */
 	struct side *socks;   /* "socks/"; else NULL */
+	struct side *resume;  /* --survive; else NULL */
 	struct gateway_config gateway_config;
 	struct router
 	    *router; /* of clients that choose their server; or NULL */

@@ -11,6 +11,7 @@
 #include "gateway/front_side.h"
 #include "gateway/side.h"
 #include "process/routes.h"
+#include "resume/side.h"
 #include "tunnel/ports.h"
 
 /* ---- the end ---- */
@@ -22,6 +23,7 @@ free_listener(struct listener *listener)
 	tunnel_free(listener->tunnel);
 	side_free(listener->gateway);
 	side_free(listener->front);
+	side_free(listener->resume);
 	socks_side_close(listener->socks);
 	side_free(listener->socks);
 	charset_free(listener->gateway_config.charset);
@@ -375,6 +377,30 @@ make_front(struct listener *listener)
 	return listener->front != NULL;
 }
 
+/* Makes the side of a tunnel with --survive.  Returns false with the reason
+ * logged. */
+static bool
+make_resume(struct listener *listener)
+{
+	const struct entry *entry = listener->entry;
+	const struct destination *destination = entry->destination;
+	const struct resume_side_options options = {
+		.loop = &destination->shared->loop,
+		.far = destination->far,
+		.links = destination->links,
+		.survive_ms = entry->config->options.survive_ms,
+		.log_name = entry->config->name,
+	};
+
+	if (options.survive_ms == 0 || listener->forward->remote ||
+	    listener->forward->sftp)
+		return true;
+	listener->resume = resume_side_new(&options);
+	if (listener->resume == NULL)
+		entry_log_error(entry, "out of memory");
+	return listener->resume != NULL;
+}
+
 /* For a listener whose clients choose the server.  Returns false with the
  * reason logged. */
 static bool
@@ -457,7 +483,7 @@ make_listener(struct entry *entry, const struct forward *forward,
 		!make_router(listener, &options)) ||
 	    (forward->sftp && !make_gateway(listener)) ||
 	    (forward->socks && !make_socks(listener, &options)) ||
-	    !make_front(listener)) {
+	    !make_front(listener) || !make_resume(listener)) {
 		free_listener(listener);
 		return NULL;
 	}

@@ -11,6 +11,19 @@
 /* RFC 959 section 8. */
 #define FTP_PORT 21
 
+/* The side by which a listener reaches FTP servers. */
+static void
+routes_set_side(struct target *target, const struct listener *listener)
+{
+	target->side = listener->entry->destination->far;
+	target->survives = listener->resume != NULL;
+	target->no_link = listener->front != NULL;
+	if (listener->front != NULL)
+		target->side = listener->front;
+	else if (listener->resume != NULL)
+		target->side = listener->resume;
+}
+
 struct target
 routes_target(const struct listener *listener)
 {
@@ -23,9 +36,7 @@ routes_target(const struct listener *listener)
 	if (forward->remote) {
 		target.side = entry->destination->shared->near;
 	} else if (!forward->sftp) {
-		target.side = listener->front != NULL ? listener->front :
-							entry->destination->far;
-		target.no_link = listener->front != NULL;
+		routes_set_side(&target, listener);
 		target.idle_ms =
 		    listener->front != NULL ? options->idle_exit_ms : 0;
 		target.listen_at = options->far_address;
@@ -73,15 +84,14 @@ route_to(const struct listener *to, const struct rules_request *request,
 
 	snprintf(target->host, sizeof(target->host), "%s", request->host);
 	target->port = request->port;
-	target->no_link = direct || to->front != NULL;
 	if (direct) {
+		target->no_link = true;
 		target->side = to->entry->destination->shared->near;
 		return route;
 	}
 	if (to->front != NULL)
 		target->idle_ms = to->entry->config->options.idle_exit_ms;
-	target->side =
-	    to->front != NULL ? to->front : to->entry->destination->far;
+	routes_set_side(target, to);
 	target->listen_at = to->entry->config->options.far_address;
 	return route;
 }

@@ -19,6 +19,11 @@ dataconn_watch_on_timer(uv_timer_t *timer)
 {
 	struct dataconn *conn = timer->data;
 
+	if (session_is_paused(conn->session)) {
+		uv_timer_start(timer, dataconn_watch_on_timer, SESSION_PAUSE_MS,
+		    0);
+		return;
+	}
 	session_notice_dead_client(conn->session);
 	dataconn_tell(&conn->end[ENGINE_CLIENT], .type = ENGINE_DATA_TIMEOUT);
 }
@@ -71,7 +76,8 @@ dataconn_watch_on_quiet(uv_timer_t *timer)
 		!dataconn_holds(&conn->end[ENGINE_SERVER]));
 
 	/* A client that has not read everything may only be pausing. */
-	if (dataconn_moved(conn) == conn->quiet.moved && has_all)
+	if (dataconn_moved(conn) == conn->quiet.moved && has_all &&
+	    !session_is_paused(conn->session))
 		dataconn_tell(client, .type = ENGINE_DATA_IS_QUIET);
 	else
 		watch_quiet(conn);

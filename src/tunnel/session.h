@@ -185,6 +185,11 @@ void session_client_look(struct session *session);
 /* A client that has half-closed its control connection: has it died since? */
 void session_notice_dead_client(struct session *session);
 
+/* session_clock.c: does the server's side stand still (side_is_paused())?  Then
+ * what waits for the server waits SESSION_PAUSE_MS longer. */
+bool session_is_paused(const struct session *session);
+#define SESSION_PAUSE_MS 1000
+
 /* session_clock.c: makes the timers; starts those that run from the beginning.
  */
 void session_clock_open(struct session *session);

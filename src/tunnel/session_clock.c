@@ -93,7 +93,8 @@ expire_drain(struct session *session)
 }
 
 /* after_reading: the engine must first get what has come meanwhile; see
- * dataconn_watch_on_timer_due(). */
+ * dataconn_watch_on_timer_due().  These stand still while the server's side
+ * does (side_is_paused()). */
 static const struct {
 	void (*expire)(struct session *session);
 	bool after_reading;
@@ -110,12 +111,25 @@ static const struct {
 	[CLOCK_CLIENT] = { session_client_look, false },
 };
 
+bool
+session_is_paused(const struct session *session)
+{
+	return side_is_paused(session->target.side,
+	    session->control[ENGINE_SERVER].stream);
+}
+
 static void
 session_clock_on_timer(uv_timer_t *timer)
 {
 	struct session *session = timer->data;
+	size_t clock = (size_t)(timer - session->timers);
 
-	clocks[timer - session->timers].expire(session);
+	if (clocks[clock].after_reading && session_is_paused(session)) {
+		session_clock_set(session, (enum session_clock)clock,
+		    SESSION_PAUSE_MS, 0);
+		return;
+	}
+	clocks[clock].expire(session);
 	session_pump(session);
 }
 

@@ -20,6 +20,13 @@ side_for_data(struct side *side, const struct stream *control)
 	    side;
 }
 
+bool
+side_is_paused(struct side *side, const struct stream *control)
+{
+	return side->ops->is_paused != NULL && control != NULL &&
+	    side->ops->is_paused(side, control);
+}
+
 void
 side_ends(struct side *side, const struct stream *stream,
     struct addr *ret_local, struct addr *ret_peer)

@@ -110,6 +110,11 @@ struct stream *side_dial(struct side *side, const struct side_to *to,
  * is, on this side.  It is the side itself, unless each session has one. */
 struct side *side_for_data(struct side *side, const struct stream *control);
 
+/* Does that control connection, on this side, stand still because the SSH
+ * connection is being made again?  Then nothing can be expected of the server.
+ */
+bool side_is_paused(struct side *side, const struct stream *control);
+
 /* The two ends of an open stream of that side; AF_UNSPEC if they are not known,
  * as always on the far side. */
 void side_ends(struct side *side, const struct stream *stream,
@@ -219,6 +224,8 @@ struct side_ops {
 	    const struct stream *);
 	/* NULL: the side itself. */
 	struct side *(*for_data)(struct side *, const struct stream *);
+	/* NULL: never. */
+	bool (*is_paused)(struct side *, const struct stream *);
 	const char *(
 	    *idle_hint)(struct side *, bool accepted); /* may be NULL */
 	void (*free)(struct side *);

@@ -26,6 +26,9 @@ struct target {
 	bool no_link; /* it is reached without the link of its tunnel: the loss
 		       * of the link does not end the session */
 
+	bool survives; /* its side decides whether the loss of the link ends a
+			* session (--survive) */
+
 	/* A session ends when no command has come and no transfer has run for
 	 * so long, in milliseconds; 0: never. */
 	uint64_t idle_ms;

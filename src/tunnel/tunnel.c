@@ -269,7 +269,8 @@ stop_sessions(struct tunnel *tunnel, bool all, const char *why)
 
 	for (; session != NULL; session = next) {
 		next = LIST_NEXT(session, link);
-		if (all || !session->target.no_link)
+		if (all ||
+		    (!session->target.no_link && !session->target.survives))
 			session_stop(session, why);
 	}
 }

@@ -198,6 +198,14 @@
 /* Bytes of a control connection that wait while a session is made again. */
 #define LIMIT_RESUME_INPUT (256 * 1024)
 
+/* Bytes of an upload that can be repeated after a loss: what ssh, sshd (a
+ * window of 2 MiB), the sockets to the server (10 MiB by default) and the
+ * server can hold. */
+#define LIMIT_RESUME_KEPT (16 * 1024 * 1024)
+
+/* The same for all uploads of a tunnel together (--survive-memory). */
+#define LIMIT_SURVIVE_MEMORY (256 * 1024 * 1024)
+
 /* After so long the FTP server is connected to again if it has refused to make
  * a session again. */
 #define LIMIT_RESUME_RETRY_MS 2000

@@ -17,7 +17,8 @@ _culvert_valued='-F -J -L -R -c -i -l -o -p --allow --allow-path
     --max-data --max-lines --max-logins --max-memory --max-per-address
     --max-sessions --max-window --metrics --rate --remote-newline --retry
     --server-data-host --server-mode --session-rate --sftp-channels
-    --sftp-max-packet --sftp-requests --ssh --survive --transfer-log
+    --sftp-max-packet --sftp-requests --ssh --survive
+    --survive-memory --transfer-log
     --transfer-log-format --upload --user'
 
 # Completes the value of an option, where there is something to go by.

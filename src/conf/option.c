@@ -95,6 +95,7 @@ static const struct option_entry table[] = {
 	TUNNEL("sftp-max-packet", SIZE(sftp.max_packet, 1024, 256 << 10)),
 	TUNNEL("sftp-requests", COUNT(sftp.requests, 1, LIMIT_SFTP_READS)),
 	TUNNEL("survive", SECONDS(survive_ms, 86400)),
+	TUNNEL("survive-memory", SIZE(survive_memory, 1 << 20, 64ULL << 30)),
 	TUNNEL("upload", EITHER(sftp.in_place, "atomic", "in-place")),
 
 	LINK("4", SSH("-4"), .bare = true),

@@ -127,7 +127,8 @@ struct options {
 	uint32_t retry;	       /* attempts in a row to reconnect a lost link */
 	bool retry_given;      /* retry applies to the first attempt, too */
 	uint64_t link_wait_ms; /* how long a client waits for the link */
-	uint64_t survive_ms;   /* how long a session outlives it; 0: not */
+	uint64_t survive_memory; /* bytes, for uploads of a tunnel */
+	uint64_t survive_ms;	 /* how long a session outlives it; 0: not */
 	bool on_demand;
 	uint64_t idle_exit_ms;	  /* of --on-demand; 0: never */
 	struct addr metrics;	  /* AF_UNSPEC: none, or metrics_path */

@@ -27,6 +27,7 @@ options_set_defaults(struct options *options)
 		.retry = OPTIONS_RETRY_FOREVER,
 		.link_wait_ms = LIMIT_LINK_WAIT_MS,
 		.idle_exit_ms = LIMIT_IDLE_EXIT_MS,
+		.survive_memory = LIMIT_SURVIVE_MEMORY,
 	};
 }
 

@@ -389,6 +389,7 @@ make_resume(struct listener *listener)
 		.far = destination->far,
 		.links = destination->links,
 		.survive_ms = entry->config->options.survive_ms,
+		.memory = entry->config->options.survive_memory,
 		.log_name = entry->config->name,
 	};
 

@@ -30,7 +30,8 @@ static bool
 resume_should_ask(const struct resume *resume,
     const struct resume_command *command)
 {
-	return command->parsed.verb == VERB_RETR &&
+	return (command->parsed.verb == VERB_RETR ||
+		   command->parsed.verb == VERB_APPE) &&
 	    resume_settings_type(resume->settings) == 'I' &&
 	    resume_settings_are_plain(resume->settings);
 }
@@ -46,8 +47,7 @@ resume_needs_steps(const struct resume *resume,
 	    (resume_should_ask(resume, command) && !command->asked);
 }
 
-/* The data connection of that command. */
-static struct resume_data
+struct resume_data
 resume_data_of(const struct resume *resume)
 {
 	struct resume_data data = { 0 };
@@ -73,7 +73,7 @@ resume_ask_file(struct resume *resume, const struct resume_command *command)
 	resume_say(resume, "MDTM", name, command->parsed.arg_len);
 }
 
-static void
+void
 resume_end_steps(struct resume *resume)
 {
 	resume->step = STEP_NONE;
@@ -81,34 +81,70 @@ resume_end_steps(struct resume *resume)
 	resume_pump(resume);
 }
 
-static void
+void
 resume_give_up(struct resume *resume, struct resume_command *command,
     const char *reply)
 {
 	resume->handler->cut(resume->ctx, "the SSH connection was lost");
 	resume->request = REQUEST_NONE;
 	resume->step = STEP_NONE;
+	resume->comparing = false;
+	command->sent = false;
 	resume_answer(command, reply);
 	resume_pump(resume);
 }
 
+/* Where the server is to begin in the file. */
+static uint64_t
+resume_rest_of(const struct resume *resume,
+    const struct resume_command *command)
+{
+	struct resume_data data = resume_data_of(resume);
+
+	if (resume->comparing)
+		return command->rest + resume_compare_from(resume, command);
+	if (!command->again)
+		return resume->rest;
+	if ((command->parsed.flags & VERB_SENDS) != 0)
+		return command->append ? 0 : command->rest + command->have;
+	return command->rest + data.passed - resume_repeated(&data);
+}
+
+static void
+resume_after_rest(struct resume *resume, struct resume_command *command)
+{
+	if (resume->comparing)
+		resume_compare_begin(resume, command);
+	else
+		resume_end_steps(resume);
+}
+
+/* The data connection is there. */
 static void
 resume_send_rest(struct resume *resume, struct resume_command *command)
 {
-	struct resume_data data = resume_data_of(resume);
-	uint64_t rest = command->again ? command->rest : resume->rest;
+	uint64_t rest = resume_rest_of(resume, command);
 	char text[32];
 
-	if (command->again)
-		rest += data.passed - resume_repeated(&data);
 	resume->rest_stale = false;
 	if (rest == 0) {
-		resume_end_steps(resume);
+		resume_after_rest(resume, command);
 		return;
 	}
 	resume->step = STEP_REST;
 	snprintf(text, sizeof(text), "%" PRIu64, rest);
 	resume_say(resume, "REST", (const uint8_t *)text, strlen(text));
+}
+
+void
+resume_make_connection(struct resume *resume)
+{
+	if (resume->request != REQUEST_STALE) {
+		resume_send_rest(resume, TAILQ_FIRST(&resume->queue));
+		return;
+	}
+	resume->step = resume->pasv ? STEP_PASV : STEP_EPSV;
+	resume_say(resume, resume->pasv ? "PASV" : "EPSV", NULL, 0);
 }
 
 /* After SIZE and MDTM, if they were needed. */
@@ -125,29 +161,39 @@ resume_make_data(struct resume *resume, struct resume_command *command)
 		resume_pump(resume);
 	} else if (command->again && data.ended) {
 		resume_give_up(resume, command, REPLY_CHANGED);
-	} else if (resume->request == REQUEST_STALE) {
-		resume->step = resume->pasv ? STEP_PASV : STEP_EPSV;
-		resume_say(resume, resume->pasv ? "PASV" : "EPSV", NULL, 0);
 	} else {
-		resume_send_rest(resume, command);
+		resume_make_connection(resume);
 	}
 }
 
 void
 resume_begin_steps(struct resume *resume, struct resume_command *command)
 {
-	if (resume_should_ask(resume, command) &&
-	    (command->again || !command->asked))
+	bool ask = resume_should_ask(resume, command) &&
+	    (command->again || !command->asked);
+
+	if ((command->parsed.flags & VERB_SENDS) != 0 &&
+	    (command->again || ask))
+		resume_begin_upload(resume, command);
+	else if (ask)
 		resume_ask_file(resume, command);
 	else
 		resume_make_data(resume, command);
+}
+
+int64_t
+resume_size_reply(const struct resume *resume, unsigned code)
+{
+	int64_t size = code == 213 ? strtoll(resume->answer + 3, NULL, 10) : -1;
+
+	return size < 0 ? -1 : size;
 }
 
 static void
 resume_take_size(struct resume *resume, struct resume_command *command,
     unsigned code)
 {
-	int64_t size = code == 213 ? strtoll(resume->answer + 3, NULL, 10) : -1;
+	int64_t size = resume_size_reply(resume, code);
 
 	if (!command->asked)
 		command->size = size;
@@ -175,30 +221,41 @@ resume_take_time(struct resume *resume, struct resume_command *command,
 }
 
 static void
+resume_dial_port(struct resume *resume, struct resume_command *command,
+    uint16_t port)
+{
+	struct resume_data data = resume_data_of(resume);
+	bool download =
+	    command->again && (command->parsed.flags & VERB_RECEIVES) != 0;
+
+	resume->step = STEP_DIAL;
+	if (resume->comparing)
+		resume->handler->compare(resume->ctx, port,
+		    resume_compare_from(resume, command));
+	else
+		resume->handler->dial(resume->ctx, port,
+		    download ? resume_repeated(&data) : 0,
+		    download && command->size >= 0 ?
+			command->size - (int64_t)command->rest :
+			-1);
+}
+
+static void
 resume_take_port(struct resume *resume, struct resume_command *command,
     unsigned code)
 {
-	struct resume_data data = resume_data_of(resume);
 	struct hostport hostport;
-	bool other = resume->step == STEP_EPSV;
 
 	if (code / 100 == 2 &&
 	    hostport_parse_reply(code, (const uint8_t *)resume->answer,
 		strlen(resume->answer), &hostport) == 0) {
-		resume->step = STEP_DIAL;
-		resume->handler->dial(resume->ctx, hostport.addr.port,
-		    command->again ? resume_repeated(&data) : 0,
-		    command->size < 0 || !command->again ?
-			-1 :
-			command->size - (int64_t)command->rest);
-		return;
-	}
-	if (!other) {
+		resume_dial_port(resume, command, hostport.addr.port);
+	} else if (resume->step == STEP_EPSV) {
+		resume->step = STEP_PASV;
+		resume_say(resume, "PASV", NULL, 0);
+	} else {
 		resume_give_up(resume, command, REPLY_NO_DATA);
-		return;
 	}
-	resume->step = STEP_PASV;
-	resume_say(resume, "PASV", NULL, 0);
 }
 
 void
@@ -213,6 +270,22 @@ resume_dialled(struct resume *resume, const char *why)
 		resume_send_rest(resume, command);
 	} else {
 		resume_give_up(resume, command, REPLY_NO_DATA);
+	}
+}
+
+/* Some servers refuse REST already, and then an upload is appended. */
+static void
+resume_take_rest(struct resume *resume, struct resume_command *command,
+    unsigned code)
+{
+	if (code == 350) {
+		resume_after_rest(resume, command);
+	} else if (!resume->comparing && command->again &&
+	    (command->parsed.flags & VERB_SENDS) != 0) {
+		command->append = true;
+		resume_after_rest(resume, command);
+	} else {
+		resume_give_up(resume, command, REPLY_NO_REST);
 	}
 }
 
@@ -236,10 +309,13 @@ resume_step_reply(struct resume *resume, unsigned code)
 		resume_take_port(resume, command, code);
 		break;
 	case STEP_REST:
-		if (code == 350)
-			resume_end_steps(resume);
-		else
-			resume_give_up(resume, command, REPLY_NO_REST);
+		resume_take_rest(resume, command, code);
+		break;
+	case STEP_BASE:
+	case STEP_HAVE:
+	case STEP_COMPARE:
+	case STEP_STORED:
+		resume_upload_step(resume, command, code);
 		break;
 	}
 }

@@ -39,6 +39,9 @@ struct resume_command {
 	bool replied;  /* the client has its final reply, but not all data */
 	bool changed;  /* its file is another one now */
 	uint64_t rest; /* where it begins in the file */
+	uint64_t have; /* bytes of the upload that the server has */
+	bool taken;    /* the server has sent a 1xx since it was sent */
+	bool append;   /* it is continued by APPE, not by REST and STOR */
 	int64_t size;  /* of the file; -1: unknown */
 	char time[RESUME_TIME]; /* the reply to MDTM; "": none */
 };
@@ -52,6 +55,11 @@ enum resume_step {
 	STEP_PASV,
 	STEP_DIAL,
 	STEP_REST,
+	/* Of an upload; see upload.c. */
+	STEP_BASE,
+	STEP_HAVE,
+	STEP_COMPARE,
+	STEP_STORED,
 };
 
 struct resume {
@@ -74,7 +82,11 @@ struct resume {
 	struct resume_command *late; /* a download whose final reply has come
 				      * before its data; NULL: none */
 	enum resume_step step;	     /* for the first of the queue */
-	char answer[RESUME_TEXT];    /* the first line of a reply to a step */
+	/* The data connection of the steps is for comparing an upload: */
+	bool comparing;
+	bool compared, replied; /* its bytes have come, its final reply, too */
+	bool same;
+	char answer[RESUME_TEXT]; /* the first line of a reply to a step */
 	bool greeted;
 	bool opaque;	    /* AUTH: bytes pass */
 	bool inside;	    /* the client has got a part of a reply */
@@ -107,6 +119,38 @@ void resume_answer(struct resume_command *command, const char *reply);
 
 /* Sends what can be sent. */
 void resume_pump(struct resume *resume);
+
+/* again.c: the data connection of a transfer, or of a comparison; the first
+ * command of the queue is that transfer. */
+void resume_make_connection(struct resume *resume);
+/* again.c: all is done: the command is sent. */
+void resume_end_steps(struct resume *resume);
+/* again.c: the transfer ends with that reply. */
+void resume_give_up(struct resume *resume, struct resume_command *command,
+    const char *reply);
+/* again.c: the data connection of the first of the queue. */
+struct resume_data resume_data_of(const struct resume *resume);
+/* again.c: the number in a reply to SIZE; -1: none. */
+int64_t resume_size_reply(const struct resume *resume, unsigned code);
+
+/* upload.c: before APPE, and before an upload is continued. */
+void resume_begin_upload(struct resume *resume, struct resume_command *command);
+/* upload.c: the final reply to a step of its own. */
+void resume_upload_step(struct resume *resume, struct resume_command *command,
+    unsigned code);
+/* upload.c: the data connection for a comparison is there, and REST, if it was
+ * needed. */
+void resume_compare_begin(struct resume *resume,
+    struct resume_command *command);
+/* upload.c: where a comparison begins in the upload. */
+uint64_t resume_compare_from(const struct resume *resume,
+    const struct resume_command *command);
+/* upload.c: the final reply to an upload that was continued. */
+void resume_upload_reply(struct resume *resume, struct resume_command *command,
+    unsigned code);
+/* upload.c: can it be continued after a loss? */
+bool resume_can_upload(const struct resume *resume,
+    const struct resume_command *command, const struct resume_data *data);
 
 /* again.c: must something be done before that command is sent? */
 bool resume_needs_steps(const struct resume *resume,

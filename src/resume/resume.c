@@ -109,7 +109,10 @@ static void
 resume_use_up(struct resume *resume, struct resume_command *command)
 {
 	if (resume_command_transfers(command)) {
-		command->rest = resume->rest;
+		command->rest =
+		    command->parsed.verb == VERB_APPE && command->size > 0 ?
+		    (uint64_t)command->size :
+		    resume->rest;
 		resume->rest = 0;
 		resume->rest_stale = false;
 	}
@@ -131,7 +134,25 @@ resume_send(struct resume *resume, struct resume_command *command)
 	if (command->parsed.verb == VERB_ABOR &&
 	    command != TAILQ_FIRST(&resume->queue))
 		resume->unsure = "its client has sent ABOR";
-	resume->handler->to_server(resume->ctx, command->line, command->len);
+	if (command->again && (command->parsed.flags & VERB_SENDS) != 0)
+		resume_say(resume, command->append ? "APPE" : "STOR",
+		    command->line + command->parsed.arg_at,
+		    command->parsed.arg_len);
+	else
+		resume->handler->to_server(resume->ctx, command->line,
+		    command->len);
+}
+
+/* Nothing but ABOR is sent behind an upload that is continued: SIZE follows. */
+static bool
+resume_must_wait(const struct resume *resume,
+    const struct resume_command *command)
+{
+	const struct resume_command *first = TAILQ_FIRST(&resume->queue);
+
+	return command != first && first->sent && first->again &&
+	    (first->parsed.flags & VERB_SENDS) != 0 &&
+	    command->parsed.verb != VERB_ABOR;
 }
 
 /* Nothing of the server is needed for it. */
@@ -162,7 +183,8 @@ resume_send_commands(struct resume *resume)
 	TAILQ_FOREACH (command, &resume->queue, entry) {
 		if (command->sent)
 			continue;
-		if (command->answer != NULL)
+		if (command->answer != NULL ||
+		    resume_must_wait(resume, command))
 			return; /* when it is the first */
 		if (resume_needs_steps(resume, command)) {
 			if (command == first)
@@ -323,6 +345,32 @@ resume_command_done(struct resume *resume, struct resume_command *command,
 		resume_command_free(command);
 }
 
+static bool
+resume_is_continued_upload(const struct resume_command *command)
+{
+	return command->again && command->answer == NULL &&
+	    (command->parsed.flags & VERB_SENDS) != 0;
+}
+
+/* A 1xx.  pure-ftpd's only reply to a download whose data connection was lost
+ * is a second one; so nobody knows to what the next reply belongs. */
+static void
+resume_has_begun(struct resume *resume, struct resume_command *command)
+{
+	if (!resume_command_transfers(command))
+		return;
+	command->begun = true;
+	if (command->taken) {
+		resume->unsure = "the server has sent a second 1xx";
+		if (command->answer != NULL)
+			command->sent = false; /* now it gets the answer */
+		return;
+	}
+	command->taken = true;
+	if (resume_is_continued_upload(command))
+		resume->handler->upload(resume->ctx, command->have);
+}
+
 static void
 resume_line_for_client(struct resume *resume, enum reply_place place,
     unsigned code, const uint8_t *line, size_t len)
@@ -335,8 +383,11 @@ resume_line_for_client(struct resume *resume, enum reply_place place,
 	if (place == REPLY_ONLY || place == REPLY_FIRST)
 		resume->dropping = command != NULL &&
 		    (command->replied ||
-			(code / 100 == 1 && command->again && command->begun) ||
-			(code / 100 > 1 && command->answer != NULL));
+			(code / 100 == 1 && command->again && command->begun &&
+			    (!command->taken || command->answer != NULL)) ||
+			(code / 100 > 1 &&
+			    (command->answer != NULL ||
+				resume_is_continued_upload(command))));
 	if (!resume->dropping)
 		resume->handler->to_client(resume->ctx, line, len);
 	resume->inside = !last && place != REPLY_STRAY && !resume->dropping;
@@ -349,7 +400,9 @@ resume_line_for_client(struct resume *resume, enum reply_place place,
 	if (command == NULL)
 		return;
 	if (code / 100 == 1)
-		command->begun |= resume_command_transfers(command);
+		resume_has_begun(resume, command);
+	else if (resume_is_continued_upload(command))
+		resume_upload_reply(resume, command, code);
 	else if (command->answer == NULL)
 		resume_command_done(resume, command, code, line, len);
 	else
@@ -414,7 +467,9 @@ static bool
 resume_can_continue(const struct resume *resume,
     const struct resume_command *command, const struct resume_data *data)
 {
-	if ((command->parsed.flags & VERB_RECEIVES) == 0)
+	if ((command->parsed.flags & VERB_SENDS) != 0)
+		return resume_can_upload(resume, command, data);
+	if (data->gone)
 		return false;
 	if (data->passed == 0 && !data->ended)
 		return true;
@@ -487,7 +542,7 @@ resume_commands_lost(struct resume *resume)
 	TAILQ_FOREACH (command, &resume->queue, entry) {
 		if (command->sent && command->answer == NULL)
 			resume_command_lost(resume, command, aborted);
-		command->sent = command->ready = false;
+		command->sent = command->ready = command->taken = false;
 	}
 	if (resume->request == REQUEST_READY)
 		resume->request = REQUEST_STALE;
@@ -510,7 +565,7 @@ resume_lost(struct resume *resume, const char **ret_why)
 		return false;
 	resume->state = RESUME_LOST;
 	resume->step = STEP_NONE;
-	resume->dropping = false;
+	resume->dropping = resume->comparing = false;
 	line_reader_free(&resume->server);
 	line_reader_init(&resume->server, LIMIT_REPLY_LINE, LIMIT_RESUME_INPUT);
 	resume->reply.code = 0;

@@ -4,7 +4,8 @@
  * their lines on.  When the SSH connection is lost, the client sees only a
  * pause: after the reconnect this logs in again, repeats the settings
  * (resume/settings.h), repeats commands that had no reply, and continues a
- * download where it was cut (REST, RFC 3659 section 5).
+ * download where it was cut (REST, RFC 3659 section 5), and an upload behind
+ * what the server has (SIZE).
  *
  *	          lost            connected          logged in,
  *	                                             settings made
@@ -34,8 +35,11 @@ struct resume;
 
 /* What is known of the data connection of the current transfer. */
 struct resume_data {
-	uint64_t passed; /* bytes that the client's end has taken */
-	bool ended;	 /* and the clean end of file */
+	bool gone;	   /* there is none any more */
+	uint64_t passed;   /* bytes of the server that were passed on */
+	bool ended;	   /* and the clean end of file */
+	uint64_t uploaded; /* bytes of the client */
+	uint64_t kept;	   /* the last ones of these that can be repeated */
 };
 
 struct resume_handler {
@@ -54,6 +58,16 @@ struct resume_handler {
 	 * of the data, in bytes of this data connection; -1: unknown.
 	 */
 	void (*dial)(void *ctx, uint16_t port, uint64_t repeated, int64_t size);
+
+	/*
+	 * Connects to that port of the server, and compares the bytes that come
+	 * with those of the upload from from on.  resume_dialled() follows, and
+	 * then resume_compared().
+	 */
+	void (*compare)(void *ctx, uint16_t port, uint64_t from);
+
+	/* The server takes the bytes of the upload from from on. */
+	void (*upload)(void *ctx, uint64_t from);
 
 	/* The data connection cannot be continued: its client's end is lost.
 	 * why is for users. */
@@ -107,6 +121,9 @@ void resume_connected(struct resume *resume);
 
 /* The data connection was made (why NULL), or cannot be made. */
 void resume_dialled(struct resume *resume, const char *why);
+
+/* The bytes after compare() have come: are they the same, and how many? */
+void resume_compared(struct resume *resume, bool same, uint64_t len);
 
 /* The server's data connection was lost, or differs: the transfer is cut. why
  * is for users. */

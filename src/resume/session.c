@@ -22,6 +22,90 @@ resume_on_handle_closed(uv_handle_t *handle)
 	free(handle->data);
 }
 
+/* ---- the comparison of an upload ---- */
+
+static void
+resume_compare_close(struct resume_session *session)
+{
+	stream_close(session->compare);
+	session->compare = NULL;
+}
+
+static void
+resume_compare_on_opened(void *ctx)
+{
+	struct resume_session *session = ctx;
+
+	session->compare_up = true;
+	resume_dialled(session->core, NULL);
+}
+
+static void
+resume_compare_on_data(void *ctx, const struct iovec *pieces, size_t n)
+{
+	struct resume_session *session = ctx;
+
+	for (size_t i = 0; i < n; i++) {
+		if (session->data == NULL ||
+		    !resume_stream_sent(session->data, session->compare_at,
+			pieces[i].iov_base, pieces[i].iov_len))
+			session->compare_same = false;
+		session->compare_at += pieces[i].iov_len;
+	}
+}
+
+static void
+resume_compare_on_eof(void *ctx)
+{
+	struct resume_session *session = ctx;
+
+	resume_compare_close(session);
+	resume_compared(session->core, session->compare_same,
+	    session->compare_at - session->compare_from);
+}
+
+static void
+resume_compare_on_closed(void *ctx, int err, const char *why)
+{
+	struct resume_session *session = ctx;
+
+	resume_compare_close(session);
+	if (session->compare_up)
+		resume_compared(session->core, false, 0);
+	else
+		resume_dialled(session->core, "it cannot be connected");
+}
+
+static void
+resume_on_compare(void *ctx, uint16_t port, uint64_t from)
+{
+	static const struct stream_handler handler = {
+		.opened = resume_compare_on_opened,
+		.data = resume_compare_on_data,
+		.eof = resume_compare_on_eof,
+		.closed = resume_compare_on_closed,
+	};
+	struct resume_session *session = ctx;
+	const struct side_to to = {
+		.host = session->host,
+		.port = port,
+		.use = SIDE_DATA,
+	};
+
+	resume_compare_close(session);
+	session->compare_from = session->compare_at = from;
+	session->compare_same = true;
+	session->compare_up = false;
+	session->compare =
+	    side_dial(session->side->options.far, &to, &handler, session);
+	if (session->compare == NULL) {
+		session->not_dialled = true;
+		resume_session_tick(session, 0);
+		return;
+	}
+	stream_read_start(session->compare);
+}
+
 /* ---- the end of a session ---- */
 
 void
@@ -29,6 +113,7 @@ resume_session_free(struct resume_session *session)
 {
 	LIST_REMOVE(session, entry);
 	link_alive_cancel(session->check);
+	resume_compare_close(session);
 	stream_close(session->server);
 	stream_close(session->control);
 	resume_free(session->core);
@@ -104,6 +189,7 @@ resume_session_lost(struct resume_session *session)
 	stream_close(session->server);
 	session->server = NULL;
 	session->server_up = false;
+	resume_compare_close(session);
 	if (session->state == RESUME_SESSION_UP)
 		session->lost_at = session->retry_at = uv_now(loop);
 	else
@@ -222,17 +308,17 @@ resume_server_on_closed(void *ctx, int err, const char *why)
 {
 	struct resume_session *session = ctx;
 
+	/* It may point into what is about to be closed. */
+	snprintf(session->server_why, sizeof(session->server_why), "%s", why);
 	stream_close(session->server);
 	session->server = NULL;
 	if (session->state == RESUME_SESSION_LOST) {
 		resume_session_lost(session);
 	} else if (!session->server_up) {
-		pair_fail(session->control, err, why);
+		pair_fail(session->control, err, session->server_why);
 		session->control = NULL;
 		resume_session_be_over(session);
 	} else {
-		snprintf(session->server_why, sizeof(session->server_why), "%s",
-		    why);
 		resume_session_doubt(session);
 	}
 }
@@ -291,6 +377,8 @@ resume_on_data(void *ctx, struct resume_data *ret)
 
 	if (session->data != NULL)
 		*ret = resume_stream_data(session->data);
+	else
+		*ret = (struct resume_data) { .gone = true };
 }
 
 static void
@@ -307,6 +395,8 @@ resume_on_dial(void *ctx, uint16_t port, uint64_t repeated, int64_t size)
 	if (session->data == NULL)
 		resume_listener_prepare(session);
 	if (session->data != NULL)
+		resume_stream_hold(session->data);
+	if (session->data != NULL)
 		inner = side_dial(session->side->options.far, &to,
 		    &resume_stream_handler, session->data);
 	if (inner == NULL) {
@@ -316,6 +406,15 @@ resume_on_dial(void *ctx, uint16_t port, uint64_t repeated, int64_t size)
 	}
 	resume_stream_take(session->data, inner, NULL);
 	resume_stream_expect(session->data, repeated, size);
+}
+
+static void
+resume_on_upload(void *ctx, uint64_t from)
+{
+	struct resume_session *session = ctx;
+
+	if (session->data != NULL)
+		resume_stream_upload(session->data, from);
 }
 
 static void
@@ -359,6 +458,8 @@ const struct resume_handler resume_session_handler = {
 	.to_server = resume_to_server,
 	.data = resume_on_data,
 	.dial = resume_on_dial,
+	.compare = resume_on_compare,
+	.upload = resume_on_upload,
 	.cut = resume_on_cut,
 	.resumed = resume_on_resumed,
 	.failed = resume_on_failed,

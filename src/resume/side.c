@@ -58,8 +58,8 @@ resume_session_new_data(struct resume_session *session)
 		.differs = resume_stream_on_differs,
 		.closed = resume_stream_on_outer_closed,
 	};
-	struct resume_stream *stream =
-	    resume_stream_new(&owner, session, &session->n_open);
+	struct resume_stream *stream = resume_stream_new(&owner, session,
+	    &session->side->budget, &session->n_open);
 
 	if (stream == NULL)
 		return NULL;
@@ -272,6 +272,7 @@ resume_side_new(const struct resume_side_options *options)
 	side->side.ops = &ops;
 	side->side.name = options->far->name;
 	side->options = *options;
+	side->budget.left = (size_t)options->memory;
 	LIST_INIT(&side->sessions);
 	return &side->side;
 }

@@ -19,6 +19,7 @@ struct resume_side_options {
 	struct side *far;
 	struct links *links;  /* of that side */
 	uint64_t survive_ms;  /* how long a session waits for the link */
+	uint64_t memory;      /* bytes, for uploads */
 	const char *log_name; /* of the tunnel; or NULL */
 };
 

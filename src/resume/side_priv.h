@@ -34,7 +34,10 @@ struct resume_session {
 	struct resume_stream *data; /* the last one; NULL: none */
 	unsigned n_open;	    /* data connections that are not closed */
 	bool data_lost;
-	bool not_dialled;  /* the core waits for a data connection in vain */
+	bool not_dialled; /* the core waits for a data connection in vain */
+	struct stream *compare; /* with the upload; NULL: none */
+	uint64_t compare_from, compare_at;
+	bool compare_up, compare_same;
 	bool client_ended; /* its end is to be passed on */
 	LIST_HEAD(, resume_listener) listeners;
 	enum {
@@ -52,6 +55,7 @@ struct resume_session {
 struct resume_side {
 	struct side side; /* must be first */
 	struct resume_side_options options;
+	struct resume_budget budget;
 	LIST_HEAD(, resume_session) sessions;
 };
 

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "limits.h"
+
 struct resume_stream {
 	struct stream stream;			 /* must be first */
 	const struct resume_stream_owner *owner; /* NULL: gone */
@@ -27,8 +29,13 @@ struct resume_stream {
 	uint64_t passed;
 	uint64_t repeated; /* bytes of inner that are still to be compared */
 	int64_t size;
-	unsigned *n_open; /* the session's; counts this one */
-	int err;	  /* of a loss that is held */
+	struct resume_budget *budget;
+	struct resume_kept *kept; /* of an upload; NULL: none, or no memory */
+	uint64_t uploaded;	  /* bytes of the client; */
+	uint64_t sent;		  /* ... those that inner has got */
+	bool shut;		  /* the client has ended its direction */
+	unsigned *n_open;	  /* the session's; counts this one */
+	int err;		  /* of a loss that is held */
 	char why[256];
 	uint8_t seam[RESUME_SEAM]; /* the last bytes, a ring */
 };
@@ -37,6 +44,13 @@ static struct resume_stream *
 resume_stream_of(const struct stream *stream)
 {
 	return (struct resume_stream *)(uintptr_t)stream;
+}
+
+/* Is there something that inner, if there is one, must still get? */
+static bool
+resume_stream_is_behind(const struct resume_stream *stream)
+{
+	return stream->inner == NULL || stream->sent < stream->uploaded;
 }
 
 /* ---- bytes ---- */
@@ -193,12 +207,37 @@ resume_stream_on_eof(void *ctx)
 	}
 }
 
+/* Sends what was not sent yet, or must be sent again. */
+static void
+resume_stream_catch_up(struct resume_stream *stream)
+{
+	const uint8_t *bytes;
+	size_t len;
+
+	while (stream->sent < stream->uploaded &&
+	    stream_queued(stream->inner) <= LIMIT_HIGH_WATER) {
+		bytes = resume_kept_at(stream->kept, stream->sent, &len);
+		/* A dead stream reports that itself. */
+		(void)!stream_write(stream->inner, bytes, len);
+		stream->sent += len;
+	}
+	if (stream->sent < stream->uploaded)
+		return;
+	if (stream->shut)
+		stream_shutdown(stream->inner);
+	if (stream_queued(stream->inner) <= LIMIT_LOW_WATER)
+		stream->stream.handler->drained(stream->stream.ctx);
+}
+
 static void
 resume_stream_on_drained(void *ctx)
 {
 	struct resume_stream *stream = ctx;
 
-	stream->stream.handler->drained(stream->stream.ctx);
+	if (resume_stream_is_behind(stream))
+		resume_stream_catch_up(stream);
+	else
+		stream->stream.handler->drained(stream->stream.ctx);
 }
 
 static void
@@ -260,14 +299,23 @@ resume_stream_read_stop(struct stream *base)
 		stream_read_stop(stream->inner);
 }
 
-/* A lost upload is cut: its bytes go nowhere. */
 static int
 resume_stream_write(struct stream *base, const struct iovec *pieces, size_t n)
 {
 	struct resume_stream *stream = resume_stream_of(base);
+	bool at_once = !resume_stream_is_behind(stream);
 
-	return stream->inner == NULL ? 0 :
-				       stream_writev(stream->inner, pieces, n);
+	if (stream->kept == NULL && stream->uploaded == 0)
+		stream->kept = resume_kept_new(stream->budget);
+	if (stream->kept != NULL)
+		for (size_t i = 0; i < n; i++)
+			resume_kept_add(stream->kept, pieces[i].iov_base,
+			    pieces[i].iov_len);
+	stream->uploaded += stream_len(pieces, n);
+	if (!at_once)
+		return 0;
+	stream->sent = stream->uploaded;
+	return stream_writev(stream->inner, pieces, n);
 }
 
 static void
@@ -275,7 +323,8 @@ resume_stream_shutdown(struct stream *base)
 {
 	struct resume_stream *stream = resume_stream_of(base);
 
-	if (stream->inner != NULL)
+	stream->shut = true;
+	if (!resume_stream_is_behind(stream))
 		stream_shutdown(stream->inner);
 }
 
@@ -284,6 +333,7 @@ resume_stream_free(struct resume_stream *stream)
 {
 	resume_stream_drop_inner(stream);
 	resume_stream_disown(stream);
+	resume_kept_free(stream->kept);
 	--*stream->n_open;
 	free(stream);
 }
@@ -316,12 +366,14 @@ resume_stream_reset(struct stream *base)
 	resume_stream_free(stream);
 }
 
+/* While it is behind, nothing more is to be read from the client. */
 static size_t
 resume_stream_queued(const struct stream *base)
 {
 	const struct resume_stream *stream = resume_stream_of(base);
 
-	return stream->inner == NULL ? 0 : stream_queued(stream->inner);
+	return resume_stream_is_behind(stream) ? LIMIT_HIGH_WATER + 1 :
+						 stream_queued(stream->inner);
 }
 
 static size_t
@@ -329,7 +381,9 @@ resume_stream_undelivered(const struct stream *base)
 {
 	const struct resume_stream *stream = resume_stream_of(base);
 
-	return stream->inner == NULL ? 0 : stream_undelivered(stream->inner);
+	return resume_stream_is_behind(stream) ?
+	    (size_t)(stream->uploaded - stream->sent) + 1 :
+	    stream_undelivered(stream->inner);
 }
 
 static bool
@@ -360,7 +414,7 @@ resume_stream_end_is_doubtful(const struct stream *base)
 
 struct resume_stream *
 resume_stream_new(const struct resume_stream_owner *owner, void *ctx,
-    unsigned *n_open)
+    struct resume_budget *budget, unsigned *n_open)
 {
 	static const struct stream_ops ops = {
 		.read_start = resume_stream_read_start,
@@ -383,6 +437,7 @@ resume_stream_new(const struct resume_stream_owner *owner, void *ctx,
 	stream->stream.ops = &ops;
 	stream->owner = owner;
 	stream->ctx = ctx;
+	stream->budget = budget;
 	stream->n_open = n_open;
 	++*n_open;
 	stream->size = -1;
@@ -434,11 +489,14 @@ void
 resume_stream_lose_as_reported(struct resume_stream *stream)
 {
 	const struct stream_handler *handler = stream->stream.handler;
+	char why[sizeof(stream->why)];
 
+	/* The handler closes the stream, and goes on with why. */
+	memcpy(why, stream->why, sizeof(why));
 	resume_stream_disown(stream);
 	resume_stream_drop_inner(stream);
 	if (handler != NULL)
-		handler->closed(stream->stream.ctx, stream->err, stream->why);
+		handler->closed(stream->stream.ctx, stream->err, why);
 }
 
 void
@@ -452,5 +510,41 @@ resume_stream_disown(struct resume_stream *stream)
 struct resume_data
 resume_stream_data(const struct resume_stream *stream)
 {
-	return (struct resume_data) { stream->passed, stream->ended };
+	struct resume_data data = {
+		.passed = stream->passed,
+		.ended = stream->ended,
+		.uploaded = stream->uploaded,
+	};
+
+	if (stream->kept != NULL)
+		data.kept = stream->uploaded - resume_kept_begin(stream->kept);
+	return data;
+}
+
+void
+resume_stream_upload(struct resume_stream *stream, uint64_t from)
+{
+	stream->sent = from;
+	resume_stream_catch_up(stream);
+}
+
+bool
+resume_stream_sent(const struct resume_stream *stream, uint64_t at,
+    const uint8_t *bytes, size_t len)
+{
+	const uint8_t *kept;
+	size_t n;
+
+	for (; len > 0; len -= n, bytes += n, at += n) {
+		if (stream->kept == NULL ||
+		    at < resume_kept_begin(stream->kept) ||
+		    at >= stream->uploaded)
+			return false;
+		kept = resume_kept_at(stream->kept, at, &n);
+		if (n > len)
+			n = len;
+		if (memcmp(kept, bytes, n) != 0)
+			return false;
+	}
+	return true;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/stream.h"
+#include "resume/kept.h"
 #include "resume/resume.h"
 #include "tunnel/side.h"
 
@@ -32,11 +33,13 @@ struct resume_stream_owner {
 	void (*closed)(void *ctx, struct resume_stream *stream);
 };
 
-/* owner and ctx outlive the stream, or resume_stream_disown() is called.
- * *n_open is one more until the outer stream is closed.  NULL when out of
- * memory. */
+/*
+ * owner and ctx outlive the stream, or resume_stream_disown() is called.
+ * budget: for the bytes of an upload.  *n_open is one more until the outer
+ * stream is closed.  NULL when out of memory.
+ */
 struct resume_stream *resume_stream_new(const struct resume_stream_owner *owner,
-    void *ctx, unsigned *n_open);
+    void *ctx, struct resume_budget *budget, unsigned *n_open);
 
 /* What the session has. */
 struct stream *resume_stream_outer(struct resume_stream *stream);
@@ -69,7 +72,15 @@ void resume_stream_lose_as_reported(struct resume_stream *stream);
 /* Its owner is gone: a loss is passed on from now on. */
 void resume_stream_disown(struct resume_stream *stream);
 
-/* How much the session has got. */
+/* The new inner stream gets the bytes of the upload from from on, which are
+ * kept. */
+void resume_stream_upload(struct resume_stream *stream, uint64_t from);
+
+/* Are these the bytes of the upload from at on? */
+bool resume_stream_sent(const struct resume_stream *stream, uint64_t at,
+    const uint8_t *bytes, size_t len);
+
+/* How much has passed. */
 struct resume_data resume_stream_data(const struct resume_stream *stream);
 
 #endif

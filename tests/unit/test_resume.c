@@ -19,7 +19,8 @@ struct resumeenv {
 	char client[4096];
 	char server[4096];
 	struct resume_data data;
-	unsigned dials, cuts, resumptions, failures;
+	unsigned dials, compares, uploads, cuts, resumptions, failures;
+	uint64_t from;
 	bool transfer, later;
 	uint16_t port;
 	uint64_t repeated;
@@ -67,6 +68,25 @@ on_dial(void *ctx, uint16_t port, uint64_t repeated, int64_t size)
 	env->port = port;
 	env->repeated = repeated;
 	env->size = size;
+}
+
+static void
+on_compare(void *ctx, uint16_t port, uint64_t from)
+{
+	struct resumeenv *env = ctx;
+
+	env->compares++;
+	env->port = port;
+	env->from = from;
+}
+
+static void
+on_upload(void *ctx, uint64_t from)
+{
+	struct resumeenv *env = ctx;
+
+	env->uploads++;
+	env->from = from;
 }
 
 static void
@@ -149,6 +169,8 @@ begin(struct resumeenv *env)
 		.to_server = on_server,
 		.data = on_data,
 		.dial = on_dial,
+		.compare = on_compare,
+		.upload = on_upload,
 		.cut = on_cut,
 		.resumed = on_resumed,
 		.failed = on_failed,
@@ -393,21 +415,195 @@ test_reply_before_the_data(void **state)
 	end(&env);
 }
 
+/* An upload of so many bytes, of which the last ones are kept. */
 static void
-test_upload_is_cut(void **state)
+upload(struct resumeenv *env, uint64_t uploaded, uint64_t kept)
+{
+	log_in(env);
+	exchange(env, "EPSV\r\n", "229 ok (|||1000|)\r\n");
+	exchange(env, "STOR f\r\n", "150 go\r\n");
+	env->data.uploaded = uploaded;
+	env->data.kept = kept;
+}
+
+/* The end of the upload is compared with what was sent. */
+static void
+compare(struct resumeenv *env, const char *rest, uint64_t len)
+{
+	own(env, "EPSV\r\n", "229 ok (|||2000|)\r\n");
+	assert_int_equal(env->compares, 1);
+	assert_int_equal(env->port, 2000);
+	resume_dialled(env->resume, NULL);
+	if (rest != NULL)
+		own(env, rest, "350 ok\r\n");
+	own(env, "RETR f\r\n", "150 here\r\n");
+	resume_compared(env->resume, true, len);
+	server_gets(env, "");
+	server_says(env, "226 done\r\n");
+}
+
+static void
+test_upload_continues(void **state)
+{
+	struct resumeenv env;
+
+	upload(&env, 90000, 40000);
+	lose(&env);
+	log_in_again(&env);
+	own(&env, "SIZE f\r\n", "213 60000\r\n");
+	compare(&env, "REST 50000\r\n", 10000);
+	assert_int_equal(env.from, 50000);
+	own(&env, "EPSV\r\n", "229 ok (|||3000|)\r\n");
+	assert_true(env.dials == 1 && env.port == 3000);
+	resume_dialled(env.resume, NULL);
+	own(&env, "REST 60000\r\n", "350 ok\r\n");
+	own(&env, "STOR f\r\n", "150 go on\r\n");
+	assert_true(env.uploads == 1 && env.from == 60000);
+	env.data.uploaded = 100000;
+	own(&env, "", "226 done\r\n");
+	server_gets(&env, "SIZE f\r\n");
+	end(&env);
+}
+
+/* After the last SIZE. */
+static void
+end_upload(struct resumeenv *env, const char *size, const char *code)
+{
+	upload(env, 100, 100);
+	lose(env);
+	log_in_again(env);
+	own(env, "SIZE f\r\n", "213 100\r\n");
+	compare(env, NULL, 100);
+	own(env, "EPSV\r\n", "229 ok (|||3000|)\r\n");
+	resume_dialled(env->resume, NULL);
+	own(env, "REST 100\r\n", "350 ok\r\n");
+	own(env, "STOR f\r\n", "150 go on\r\n");
+	client_says(env, "NOOP\r\n");
+	own(env, "", "226 done\r\n");
+	server_gets(env, "SIZE f\r\n");
+	server_says(env, size);
+	assert_memory_equal(env->client, code, 4);
+	env->client[0] = '\0';
+	server_gets(env, "NOOP\r\n");
+	server_says(env, "200 ok\r\n");
+	client_gets(env, "200 ok\r\n");
+	end(env);
+}
+
+static void
+test_upload_reply(void **state)
+{
+	struct resumeenv env;
+
+	end_upload(&env, "213 100\r\n", "226 ");
+	end_upload(&env, "213 99\r\n", "426 ");
+	end_upload(&env, "213 101\r\n", "426 ");
+	end_upload(&env, "550 no\r\n", "426 ");
+}
+
+/* A server that refuses REST and STOR may take APPE; proftpd, for one. */
+static void
+test_upload_is_appended(void **state)
+{
+	struct resumeenv env;
+
+	upload(&env, 90000, 90000);
+	lose(&env);
+	log_in_again(&env);
+	own(&env, "SIZE f\r\n", "213 100\r\n");
+	compare(&env, NULL, 100);
+	own(&env, "EPSV\r\n", "229 ok (|||3000|)\r\n");
+	resume_dialled(env.resume, NULL);
+	own(&env, "REST 100\r\n", "350 ok\r\n");
+	env.compares = 0;
+	own(&env, "STOR f\r\n", "451 no\r\n");
+	own(&env, "SIZE f\r\n", "213 200\r\n");
+	compare(&env, NULL, 200);
+	own(&env, "EPSV\r\n", "229 ok (|||3000|)\r\n");
+	resume_dialled(env.resume, NULL);
+	own(&env, "APPE f\r\n", "150 go on\r\n");
+	assert_true(env.uploads == 1 && env.from == 200);
+	end(&env);
+}
+
+/* Nothing had reached the server, or it has removed it. */
+static void
+test_upload_begins_again(void **state)
+{
+	struct resumeenv env;
+
+	upload(&env, 90000, 90000);
+	lose(&env);
+	log_in_again(&env);
+	own(&env, "SIZE f\r\n", "550 no\r\n");
+	own(&env, "EPSV\r\n", "229 ok (|||3000|)\r\n");
+	resume_dialled(env.resume, NULL);
+	own(&env, "STOR f\r\n", "150 go\r\n");
+	assert_true(env.uploads == 1 && env.from == 0);
+	end(&env);
+}
+
+/* APPE begins behind what was there. */
+static void
+test_append_continues(void **state)
 {
 	struct resumeenv env;
 
 	log_in(&env);
 	exchange(&env, "EPSV\r\n", "229 ok (|||1000|)\r\n");
-	exchange(&env, "STOR f\r\n", "150 go\r\n");
+	client_says(&env, "APPE f\r\n");
+	own(&env, "SIZE f\r\n", "213 5000\r\n");
+	server_gets(&env, "APPE f\r\n");
+	server_says(&env, "150 go\r\n");
+	client_gets(&env, "150 go\r\n");
+	env.data.uploaded = env.data.kept = 300;
 	lose(&env);
-	assert_memory_equal(env.client, "426 ", 4);
-	env.client[0] = '\0';
-	assert_int_equal(env.cuts, 1);
 	log_in_again(&env);
-	exchange(&env, "NOOP\r\n", "200 ok\r\n");
+	own(&env, "SIZE f\r\n", "213 5200\r\n");
+	compare(&env, "REST 5000\r\n", 200);
+	own(&env, "EPSV\r\n", "229 ok (|||3000|)\r\n");
+	resume_dialled(env.resume, NULL);
+	own(&env, "REST 5200\r\n", "350 ok\r\n");
+	own(&env, "STOR f\r\n", "150 go on\r\n");
+	assert_true(env.uploads == 1 && env.from == 200);
 	end(&env);
+}
+
+/* The server has less than can be repeated, more than was sent, or does not
+ * say; or other bytes. */
+static void
+test_upload_is_cut(void **state)
+{
+	static const char *const sizes[] = { "213 49999\r\n", "213 90001\r\n",
+		"500 no\r\n", "550 no\r\n" };
+	struct resumeenv env;
+
+	for (size_t i = 0; i < 4; i++) {
+		upload(&env, 90000, 40000);
+		lose(&env);
+		log_in_again(&env);
+		server_gets(&env, "SIZE f\r\n");
+		server_says(&env, sizes[i]);
+		assert_memory_equal(env.client, "426 ", 4);
+		env.client[0] = '\0';
+		assert_int_equal(env.cuts, 1);
+		exchange(&env, "NOOP\r\n", "200 ok\r\n");
+		end(&env);
+	}
+	for (int same = 0; same < 2; same++) {
+		upload(&env, 90000, 40000);
+		lose(&env);
+		log_in_again(&env);
+		own(&env, "SIZE f\r\n", "213 60000\r\n");
+		own(&env, "EPSV\r\n", "229 ok (|||2000|)\r\n");
+		resume_dialled(env.resume, NULL);
+		own(&env, "REST 50000\r\n", "350 ok\r\n");
+		own(&env, "RETR f\r\n", "226 done\r\n");
+		resume_compared(env.resume, same, same ? 9999 : 10000);
+		assert_memory_equal(env.client, "426 ", 4);
+		assert_int_equal(env.cuts, 1);
+		end(&env);
+	}
 }
 
 /* A text file, a listing, a file without a size: no byte may be lost. */
@@ -612,6 +808,11 @@ main(void)
 		cmocka_unit_test(test_lost_again),
 		cmocka_unit_test(test_only_the_reply_is_lost),
 		cmocka_unit_test(test_reply_before_the_data),
+		cmocka_unit_test(test_upload_continues),
+		cmocka_unit_test(test_upload_reply),
+		cmocka_unit_test(test_upload_is_appended),
+		cmocka_unit_test(test_upload_begins_again),
+		cmocka_unit_test(test_append_continues),
 		cmocka_unit_test(test_upload_is_cut),
 		cmocka_unit_test(test_what_cannot_continue_is_cut),
 		cmocka_unit_test(test_transfer_without_a_byte_is_repeated),

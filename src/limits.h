@@ -191,6 +191,9 @@
 /* The longest listing of STAT, which waits in memory for the client. */
 #define LIMIT_GATEWAY_STAT (1024 * 1024)
 
+/* How long sessions of sftp/ outlive the SSH connection without --survive. */
+#define LIMIT_SURVIVE_SFTP_MS (300 * 1000)
+
 /* What is kept of a session for a new login (--survive), in locked memory: a
  * user may lock 8 MiB. */
 #define LIMIT_SETTINGS 16320

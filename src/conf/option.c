@@ -19,7 +19,7 @@
 static option_take_cb take_destination, option_add_forward, add_allow, add_host,
     add_verb, add_path, take_capture, take_server_mode, take_far_address,
     take_charset, take_client_ports, take_metrics, take_newline, take_retry,
-    take_verbose;
+    take_survive, take_verbose;
 
 /* Bytes per second.  With a lower rate than RATE_LEAST, pauses in transfers
  * would be longer than clients and servers wait. */
@@ -94,7 +94,7 @@ static const struct option_entry table[] = {
 	TUNNEL("sftp-channels", COUNT(sftp.channels, 1, LIMIT_SFTP_CHANNELS)),
 	TUNNEL("sftp-max-packet", SIZE(sftp.max_packet, 1024, 256 << 10)),
 	TUNNEL("sftp-requests", COUNT(sftp.requests, 1, LIMIT_SFTP_READS)),
-	TUNNEL("survive", SECONDS(survive_ms, 86400)),
+	TUNNEL("survive", OWN(take_survive)),
 	TUNNEL("survive-memory", SIZE(survive_memory, 1 << 20, 64ULL << 30)),
 	TUNNEL("upload", EITHER(sftp.in_place, "atomic", "in-place")),
 
@@ -330,6 +330,20 @@ take_server_mode(struct options *options, const struct option_entry *option,
 	if (err == 0)
 		options->server_mode = (enum options_mode)n;
 	return err;
+}
+
+static int
+take_survive(struct options *options, const struct option_entry *option,
+    const char *text, char *why, size_t why_size)
+{
+	uint64_t n;
+
+	if (num_parse_text(text, 86400, &n) != 0)
+		return option_refuse(why, why_size,
+		    "expected a number of seconds from 0 to 86400");
+	options->survive_ms = n * 1000;
+	options->survive_given = true;
+	return 0;
 }
 
 static int

@@ -128,7 +128,8 @@ struct options {
 	bool retry_given;      /* retry applies to the first attempt, too */
 	uint64_t link_wait_ms; /* how long a client waits for the link */
 	uint64_t survive_memory; /* bytes, for uploads of a tunnel */
-	uint64_t survive_ms;	 /* how long a session outlives it; 0: not */
+	uint64_t survive_ms;	 /* see options_survive_ms() */
+	bool survive_given;
 	bool on_demand;
 	uint64_t idle_exit_ms;	  /* of --on-demand; 0: never */
 	struct addr metrics;	  /* AF_UNSPEC: none, or metrics_path */
@@ -204,5 +205,9 @@ int options_check_destination(const char *destination, char *why,
 
 /* Sets the level of the log by -q and -v. */
 void options_set_log(const struct options *options);
+
+/* How long a session outlives the SSH connection, in milliseconds; 0: not.
+ * sftp: with the files of an SFTP server. */
+uint64_t options_survive_ms(const struct options *options, bool sftp);
 
 #endif

@@ -128,6 +128,16 @@ options_login_conflict(const struct options *options)
 	return NULL;
 }
 
+uint64_t
+options_survive_ms(const struct options *options, bool sftp)
+{
+	if (options->survive_given)
+		return options->survive_ms;
+	return sftp && !options->login.ssh && options->retry != 0 ?
+	    LIMIT_SURVIVE_SFTP_MS :
+	    0;
+}
+
 /* Checks which sessions can outlive the SSH connection. */
 static int
 options_check_survive(struct options *options)
@@ -138,8 +148,6 @@ options_check_survive(struct options *options)
 		if (options->forwards[i].remote)
 			conflict = "is for -L: with -R, clients come through "
 				   "the SSH connection, and are lost with it";
-		else if (options->forwards[i].sftp)
-			conflict = "is for FTP servers, not for sftp/";
 	if (options->login.ssh)
 		conflict = "and --login ssh cannot be used together: there, "
 			   "each session has its own SSH connection";

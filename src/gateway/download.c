@@ -525,6 +525,13 @@ download_room(struct task *task)
 	download_pump((struct download *)task);
 }
 
+static bool
+download_is_lost(const struct task *task)
+{
+	return sftp_is_lost(task->gateway->channels[0].sftp,
+	    &((const struct download *)task)->handle);
+}
+
 /* Opens the file; the answer to the command comes later. */
 static void
 download_start(struct gateway *gateway, const char *argument, size_t len,
@@ -532,6 +539,7 @@ download_start(struct gateway *gateway, const char *argument, size_t len,
 {
 	static const struct task_ops ops = {
 		.room = download_room,
+		.is_lost = download_is_lost,
 		.stop = download_stop,
 		.free = download_free,
 	};

@@ -67,6 +67,11 @@ gateway_refuse(struct gateway *gateway, enum status_of of,
 	char text[STATUS_TEXT_MAX];
 	unsigned code = status_to_ftp(of, reply, text);
 
+	/* The session goes on. */
+	if (reply->type == SFTP_REPLY_STATUS &&
+	    reply->status == SFTP_CONNECTION_LOST &&
+	    gateway->channels[0].state != CHANNEL_LOST)
+		code = 450;
 	gateway_finish(gateway, "%u %s.", code, text);
 }
 
@@ -325,7 +330,7 @@ gateway_channel_on_send(void *ctx, const struct iovec *pieces, size_t n)
 	struct gateway_channel *channel = ctx;
 	struct gateway *gateway = channel->gateway;
 
-	if (channel->state == CHANNEL_LOST)
+	if (channel->state == CHANNEL_LOST || channel->state == CHANNEL_AWAY)
 		return -EPIPE;
 	return gateway->handler->channel_send(gateway->ctx, channel->number,
 	    pieces, n);
@@ -346,7 +351,9 @@ gateway_channel_on_ready(void *ctx)
 	struct gateway *gateway = channel->gateway;
 
 	channel->state = CHANNEL_READY;
-	if (channel->number > 0) {
+	if (gateway->away) {
+		away_end(gateway);
+	} else if (channel->number > 0) {
 		if (gateway->task != NULL &&
 		    gateway->task->ops->channel_ready != NULL)
 			gateway->task->ops->channel_ready(gateway->task,
@@ -368,7 +375,8 @@ gateway_channel_drop(struct gateway *gateway, unsigned number)
 {
 	struct gateway_channel *channel = &gateway->channels[number];
 
-	if (channel->state == CHANNEL_NONE || channel->state == CHANNEL_LOST)
+	if (channel->state == CHANNEL_NONE || channel->state == CHANNEL_LOST ||
+	    channel->state == CHANNEL_AWAY)
 		return;
 	/* Its sftp may be calling; it is freed later. */
 	channel->state = CHANNEL_LOST;
@@ -384,10 +392,39 @@ gateway_channel_up(struct gateway *gateway, unsigned number)
 	};
 	struct gateway_channel *channel = &gateway->channels[number];
 
+	gateway->n_connections++;
+	if (gateway->away) {
+		if (sftp_resume(channel->sftp, gateway->n_connections) != 0)
+			gateway_channel_failed(gateway, number,
+			    "out of memory");
+		return;
+	}
 	sftp_free(channel->sftp); /* of the channel that had this number */
 	channel->sftp = sftp_new(&handler, channel);
+	if (channel->sftp != NULL && gateway->config->survive_s > 0)
+		sftp_keep(channel->sftp, gateway->n_connections);
 	if (channel->sftp == NULL || sftp_start(channel->sftp) != 0)
 		gateway_channel_failed(gateway, number, "out of memory");
+}
+
+/* The channel is of no use any more. */
+static void
+gateway_channel_end(struct gateway *gateway, unsigned number, const char *why)
+{
+	struct gateway_channel *channel = &gateway->channels[number];
+
+	channel->state = CHANNEL_LOST;
+	gateway->handler->channel_close(gateway->ctx, number);
+	if (channel->sftp != NULL)
+		sftp_fail(channel->sftp, why);
+	if (number == 0) {
+		gateway->away = false;
+		gateway_give_up(gateway, why);
+		return;
+	}
+	if (gateway->task != NULL && gateway->task->ops->channel_lost != NULL)
+		gateway->task->ops->channel_lost(gateway->task, number);
+	gateway_pump(gateway);
 }
 
 void
@@ -398,13 +435,18 @@ gateway_channel_bytes(struct gateway *gateway, unsigned number,
 	const char *why = "";
 
 	for (size_t i = 0; i < n; i++) {
-		if (channel->sftp == NULL || channel->state == CHANNEL_LOST)
+		if (channel->sftp == NULL || channel->state == CHANNEL_LOST ||
+		    channel->state == CHANNEL_AWAY)
 			break;
 		if (sftp_bytes(channel->sftp, pieces[i].iov_base,
 			pieces[i].iov_len, &why) != 0) {
-			gateway_channel_failed(gateway, number, why);
+			gateway_channel_end(gateway, number, why);
 			break;
 		}
+		/* It goes on: a server that ends at each repetition does not
+		 * come so far. */
+		if (number == 0 && !gateway->away)
+			gateway->away_s = 0;
 	}
 	gateway_pump(gateway);
 }
@@ -431,19 +473,13 @@ gateway_channel_failed(struct gateway *gateway, unsigned number,
 {
 	struct gateway_channel *channel = &gateway->channels[number];
 
-	if (channel->state == CHANNEL_NONE || channel->state == CHANNEL_LOST)
+	if (channel->state == CHANNEL_NONE || channel->state == CHANNEL_LOST ||
+	    channel->state == CHANNEL_AWAY)
 		return;
-	channel->state = CHANNEL_LOST;
-	gateway->handler->channel_close(gateway->ctx, number);
-	if (channel->sftp != NULL)
-		sftp_fail(channel->sftp, why);
-	if (number == 0) {
-		gateway_give_up(gateway, why);
-		return;
-	}
-	if (gateway->task != NULL && gateway->task->ops->channel_lost != NULL)
-		gateway->task->ops->channel_lost(gateway->task, number);
-	gateway_pump(gateway);
+	if (away_begin(gateway, number, why))
+		gateway_pump(gateway);
+	else
+		gateway_channel_end(gateway, number, why);
 }
 
 /* ---- life ---- */
@@ -459,7 +495,7 @@ gateway_keep_alive(struct gateway *gateway)
 	};
 
 	if (gateway->state != GATEWAY_OPEN || gateway->home == NULL ||
-	    ++gateway->quiet_s < LIMIT_SFTP_QUIET_S)
+	    gateway->away || ++gateway->quiet_s < LIMIT_SFTP_QUIET_S)
 		return;
 	gateway->quiet_s = 0;
 	gateway_request_only(gateway, &request);
@@ -485,7 +521,7 @@ gateway_is_settled(const struct gateway *gateway)
 {
 	const struct gateway_channel *channel = &gateway->channels[0];
 
-	return channel->state != CHANNEL_READY ||
+	return channel->state != CHANNEL_READY || gateway->away ||
 	    sftp_pending(channel->sftp) == 0;
 }
 
@@ -496,8 +532,10 @@ gateway_tick(struct gateway *gateway)
 		/* Of a channel that is not read, replies may wait. */
 		if (gateway->channels[i].sftp != NULL &&
 		    gateway->channels[i].state != CHANNEL_LOST &&
+		    gateway->channels[i].state != CHANNEL_AWAY &&
 		    !gateway->channels[i].stopped)
 			sftp_tick(gateway->channels[i].sftp);
+	away_tick(gateway);
 	gateway_keep_alive(gateway);
 	if (gateway->task != NULL && gateway->task->ops->tick != NULL)
 		gateway->task->ops->tick(gateway->task);

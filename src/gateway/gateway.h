@@ -53,6 +53,8 @@ struct gateway_config {
 	bool check_logins;   /* login() decides; else anybody may log in */
 	bool login_connects; /* each login opens the SSH connection: there is
 			      * one in a session */
+	unsigned survive_s;  /* a session waits so many seconds for another SSH
+			      * connection; 0: it ends */
 	unsigned idle_s; /* a session that is logged in ends without a command
 			  * for so many seconds; 0: never */
 };
@@ -80,6 +82,11 @@ struct gateway_handler {
 	/* The same, but the session failed: why, for people, is valid in the
 	 * call.  was_up: the SFTP server could be used before. */
 	void (*fail)(void *ctx, bool was_up, const char *why);
+
+	/* The SSH connection is lost, and the session waits for the next one;
+	 * it goes on.  seconds: how long it has waited. */
+	void (*paused)(void *ctx, const char *why);
+	void (*resumed)(void *ctx, unsigned seconds);
 
 	/* Opens the channel; gateway_channel_up() or gateway_channel_failed()
 	 * follows, from the loop. */
@@ -178,6 +185,9 @@ bool gateway_is_logging_in(const struct gateway *gateway);
 void gateway_login_refuse(struct gateway *gateway, const char *reply);
 
 void gateway_tick(struct gateway *gateway);
+
+/* Does the session wait for another SSH connection? */
+bool gateway_is_away(const struct gateway *gateway);
 
 /* After end() or fail(): does nothing wait for the server any more?  Until then
  * the owner should keep channel 0 open, at least for a while: a temporary file

@@ -46,6 +46,11 @@ struct task_ops {
 	/* Channels but the session's. */
 	void (*channel_ready)(struct task *, unsigned channel);
 	void (*channel_lost)(struct task *, unsigned channel);
+	/* All channels are lost; what was open there will be on channel 0. */
+	void (*channels_moved)(struct task *);
+	/* Channel 0 is complete again.  True: a file of the task is not what it
+	 * was. */
+	bool (*is_lost)(const struct task *);
 	void (*yield)(struct task *);
 	void (*free)(struct task *);
 };
@@ -62,6 +67,7 @@ enum channel_state {
 	CHANNEL_OPENING, /* until the server's VERSION */
 	CHANNEL_READY,
 	CHANNEL_LOST, /* the owner has closed it */
+	CHANNEL_AWAY, /* the same, and it will be opened again */
 };
 
 struct gateway_channel {
@@ -116,6 +122,10 @@ struct gateway {
 	bool data_eof;	   /* the client has ended it */
 	bool data_reading; /* data_read() is on */
 	struct gateway_channel channels[GATEWAY_CHANNELS];
+	uint32_t n_connections; /* that channels have had */
+	bool away;		/* channel 0 is lost, and not complete again */
+	unsigned away_s;	/* since then, or the last reply before it */
+	char away_why[256];
 	struct task *task; /* NULL: none, or a simple command */
 	struct simple simple;
 	unsigned quiet_s;    /* since the last request */
@@ -152,6 +162,10 @@ void gateway_close(struct gateway *gateway);
 
 /* Ends the session because culvert cannot go on. */
 void gateway_give_up(struct gateway *gateway, const char *why);
+
+/* Do requests wait for another SSH connection?  Then no more should be sent
+ * than must be. */
+bool gateway_is_waiting(const struct gateway *gateway);
 
 /* Sends a request on the session's channel.  False: the command has been
  * answered with an error. */
@@ -200,6 +214,16 @@ uint32_t gateway_block(const struct gateway *gateway, uint32_t server);
 
 /* The session begins. */
 void gateway_greet(struct gateway *gateway);
+
+/* ---- away.c ---- */
+
+/* A channel is lost.  False: the session, or its upload, does not survive that.
+ */
+bool away_begin(struct gateway *gateway, unsigned channel, const char *why);
+/* Channel 0 is complete again. */
+void away_end(struct gateway *gateway);
+/* Once a second. */
+void away_tick(struct gateway *gateway);
 
 /* ---- commands.c ---- */
 

@@ -3,6 +3,7 @@
  * streams.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <sys/time.h>
 
 #include "base/buf.h"
+#include "base/log.h"
 #include "tunnel/pair.h"
 #include "gateway/side_priv.h"
 #include "limits.h"
@@ -151,6 +153,7 @@ session_open_channel(void *ctx, unsigned number)
 	struct session_channel *channel = &session->channels[number];
 
 	channel->retries = 0;
+	channel->waited = false;
 	if (number > 0 && gateway_side_waits(session->side, session->link))
 		gateway_side_stir(session->side);
 	else
@@ -163,6 +166,7 @@ session_close_channel(void *ctx, unsigned number)
 	struct gateway_session *session = ctx;
 	struct stream *stream = session->channels[number].stream;
 
+	session->channels[number].waits = false;
 	if (stream == NULL)
 		return;
 	session->channels[number].stream = NULL;
@@ -355,6 +359,42 @@ session_left_over(void *ctx, const char *path, const char *target)
 	    session_login_who(&session->login));
 }
 
+static void session_log_loss(const struct gateway_session *session,
+    const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void
+session_log_loss(const struct gateway_session *session, const char *format, ...)
+{
+	const struct log_origin origin = { .tunnel = session->side->log_name };
+	char client[ADDR_TEXT_MAX], text[512];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	log_line(LOG_LEVEL_INFO, &origin, "client %s: %s",
+	    addr_format(&session->login.client, client), text);
+}
+
+static void
+session_paused(void *ctx, const char *why)
+{
+	const struct gateway_session *session = ctx;
+
+	session_log_loss(session,
+	    "waiting for the next SSH connection, for at most %u s (%s)",
+	    session->side->config->survive_s, why);
+}
+
+static void
+session_resumed(void *ctx, unsigned seconds)
+{
+	session_log_loss(ctx,
+	    "goes on after the loss of the SSH connection, "
+	    "%u s",
+	    seconds);
+}
+
 static void
 session_stays(void *ctx, const char *path)
 {
@@ -366,6 +406,8 @@ session_stays(void *ctx, const char *path)
 static const struct gateway_handler core_handler = {
 	.reply = session_reply,
 	.end = session_end,
+	.paused = session_paused,
+	.resumed = session_resumed,
 	.fail = session_fail,
 	.channel_open = session_open_channel,
 	.channel_close = session_close_channel,
@@ -411,6 +453,7 @@ gateway_session_new(struct gateway_side *side, const struct addr *client,
 		free(hold);
 		return NULL;
 	}
+	session->dialled = dialled;
 	uv_timer_init(side->loop, hold);
 	hold->data = session;
 	session->hold = hold;
@@ -512,6 +555,14 @@ bool
 gateway_session_listens(const struct gateway_session *session, uint16_t port)
 {
 	return session->port == port;
+}
+
+bool
+gateway_session_is_paused(const struct gateway_session *session,
+    const struct stream *control)
+{
+	return session->control != NULL && session->dialled == control &&
+	    gateway_is_away(session->core);
 }
 
 struct gateway_session *

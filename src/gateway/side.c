@@ -119,6 +119,19 @@ gateway_side_listen(struct side *side, const struct side_at *at,
 	return NULL;
 }
 
+static bool
+gateway_side_is_paused(struct side *base, const struct stream *control)
+{
+	struct gateway_side *side = (struct gateway_side *)base;
+	struct gateway_session *session;
+
+	for (session = LIST_FIRST(&side->sessions); session != NULL;
+	     session = gateway_session_next(session))
+		if (gateway_session_is_paused(session, control))
+			return true;
+	return false;
+}
+
 bool
 gateway_side_is_settled(const struct side *base)
 {
@@ -161,6 +174,7 @@ gateway_side_new(struct uv_loop_s *loop, struct links *links,
 	static const struct side_ops ops = {
 		.dial = gateway_side_dial,
 		.listen = gateway_side_listen,
+		.is_paused = gateway_side_is_paused,
 		.free = gateway_side_free,
 	};
 	struct gateway_side *side = calloc(1, sizeof(*side));

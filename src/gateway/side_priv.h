@@ -84,6 +84,9 @@ bool gateway_session_yield(struct gateway_session *session,
 /* Does it wait for a channel of that link that another session has? */
 bool gateway_session_waits(const struct gateway_session *session,
     const struct link *link);
+/* Is it that of this control connection, and waits for the link? */
+bool gateway_session_is_paused(const struct gateway_session *session,
+    const struct stream *control);
 struct gateway_session *gateway_session_next(struct gateway_session *session);
 
 /* ---- session_login.c ---- */
@@ -139,10 +142,11 @@ struct gateway_session {
 	struct gateway *core;
 	struct link *link;	/* of its channels; NULL: none was chosen */
 	struct stream *control; /* our end; NULL: closed */
-	struct stream *data;	/* our end; NULL: none */
-	uint16_t port;		/* where it listens; 0: nowhere */
-	uv_timer_t *hold;	/* heap, freed by libuv; see session_listen() */
-	struct buf held;	/* replies, while that runs */
+	const struct stream *dialled; /* the other end; only to compare */
+	struct stream *data;	      /* our end; NULL: none */
+	uint16_t port;		      /* where it listens; 0: nowhere */
+	uv_timer_t *hold; /* heap, freed by libuv; see session_listen() */
+	struct buf held;  /* replies, while that runs */
 	struct session_channel channels[GATEWAY_CHANNELS];
 	struct session_login login;
 	char *claimed; /* the file that is written in place */

@@ -214,7 +214,7 @@ upload_new(struct gateway *gateway, char *target)
 	    NEWLINE_TO_FILE);
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
 		upload->lanes[i].upload = upload;
-		upload->lanes[i].number = i;
+		upload->lanes[i].number = upload->lanes[i].channel = i;
 	}
 	return upload;
 }
@@ -232,6 +232,8 @@ upload_begin(struct upload *upload, struct gateway *gateway, uint32_t flags)
 		.is_ending = upload_is_ending,
 		.channel_ready = upload_channel_ready,
 		.channel_lost = upload_channel_lost,
+		.channels_moved = upload_channels_moved,
+		.is_lost = upload_is_lost,
 		.yield = upload_yield,
 		.free = upload_free,
 	};

@@ -50,7 +50,8 @@ struct upload_write {
 /* The file, opened on one channel. */
 struct upload_lane {
 	struct upload *upload;
-	unsigned number; /* of the channel */
+	unsigned number;
+	unsigned channel; /* the same, or 0 after a loss */
 	enum {
 		LANE_NONE,
 		LANE_CHANNEL, /* the channel is being opened */
@@ -135,6 +136,8 @@ void upload_eof(struct task *task);
 void upload_room(struct task *task);
 void upload_channel_ready(struct task *task, unsigned channel);
 void upload_channel_lost(struct task *task, unsigned channel);
+void upload_channels_moved(struct task *task);
+bool upload_is_lost(const struct task *task);
 void upload_yield(struct task *task);
 /* A request that was sent then has been answered. */
 void upload_note_reply(struct upload *upload, int64_t sent_ms);

@@ -19,14 +19,18 @@ upload_free(struct task *task)
 	rename_forget(upload->rename);
 	while ((write = TAILQ_FIRST(&upload->writes)) != NULL) {
 		TAILQ_REMOVE(&upload->writes, write, entry);
-		sftp_forget(gateway->channels[write->lane].sftp, write);
+		sftp_forget(gateway
+				->channels[upload->lanes[write->lane].channel]
+				.sftp,
+		    write);
 		free(write);
 	}
 	for (unsigned i = 0; i < GATEWAY_CHANNELS; i++) {
 		struct upload_lane *lane = &upload->lanes[i];
 
-		if (gateway->channels[i].sftp != NULL)
-			sftp_forget(gateway->channels[i].sftp, lane);
+		if (gateway->channels[lane->channel].sftp != NULL)
+			sftp_forget(gateway->channels[lane->channel].sftp,
+			    lane);
 		free((void *)(uintptr_t)lane->handle.bytes);
 		if (i > 0 && lane->state != LANE_NONE)
 			gateway_channel_drop(gateway, i);
@@ -54,8 +58,9 @@ upload_close_lanes(struct upload *upload)
 		if (lane->state != LANE_OPEN)
 			continue;
 		lane->state = LANE_CLOSED;
-		(void)sftp_send(upload->task.gateway->channels[i].sftp, &close,
-		    NULL, 0, NULL, NULL);
+		(void)sftp_send(upload->task.gateway->channels[lane->channel]
+				    .sftp,
+		    &close, NULL, 0, NULL, NULL);
 	}
 }
 
@@ -249,7 +254,7 @@ upload_need(struct upload_lane *lane, enum sftp_op op)
 	struct upload *upload = lane->upload;
 	const struct sftp_request request = { .op = op, .name = lane->handle };
 
-	if (sftp_send(upload->task.gateway->channels[lane->number].sftp,
+	if (sftp_send(upload->task.gateway->channels[lane->channel].sftp,
 		&request, NULL, 0, upload_on_needed, lane) != 0) {
 		upload_fail(upload, 451, "Out of memory");
 		return false;

@@ -21,7 +21,7 @@ upload_keep_handle(struct upload_lane *lane, const struct sftp_string *handle)
 static struct sftp *
 upload_sftp(const struct upload_lane *lane)
 {
-	return lane->upload->task.gateway->channels[lane->number].sftp;
+	return lane->upload->task.gateway->channels[lane->channel].sftp;
 }
 
 /* Does the lane take more? */
@@ -30,7 +30,7 @@ upload_has_room(const struct upload_lane *lane)
 {
 	struct gateway *gateway = lane->upload->task.gateway;
 
-	return lane->state == LANE_OPEN &&
+	return lane->state == LANE_OPEN && !gateway_is_waiting(gateway) &&
 	    (lane->number == 0 || !lane->upload->yields) &&
 	    gateway->handler->channel_queued(gateway->ctx, lane->number) <=
 	    LIMIT_HIGH_WATER &&
@@ -51,7 +51,7 @@ upload_choose(struct upload *upload)
 		bool room = upload_has_room(lane);
 
 		if (lane->state == LANE_OPEN && !upload->yields &&
-		    room >= best_room &&
+		    lane->channel == lane->number && room >= best_room &&
 		    (room > best_room || lane->in_flight < best->in_flight)) {
 			best = lane;
 			best_room = room;
@@ -95,6 +95,7 @@ upload_add_lanes(struct upload *upload)
 	upload->spread = true;
 	for (unsigned i = 1; i < upload->max_lanes; i++) {
 		upload->lanes[i].state = LANE_CHANNEL;
+		upload->lanes[i].channel = i;
 		gateway_channel_add(gateway, i);
 	}
 }
@@ -150,6 +151,35 @@ upload_channel_lost(struct task *task, unsigned channel)
 		upload_fail(upload, 426, "A channel of the upload was lost");
 }
 
+/* What was open on further channels is so on channel 0, and is closed there
+ * when its WRITEs have been answered. */
+void
+upload_channels_moved(struct task *task)
+{
+	struct upload *upload = (struct upload *)task;
+
+	upload->yields |= upload->spread;
+	for (unsigned i = 1; i < upload->max_lanes; i++) {
+		upload->lanes[i].channel = 0;
+		if (upload->lanes[i].state == LANE_CHANNEL)
+			upload->lanes[i].state = LANE_CLOSED;
+	}
+	gateway_data_read_it(task->gateway, false);
+}
+
+bool
+upload_is_lost(const struct task *task)
+{
+	const struct upload *upload = (const struct upload *)task;
+	bool lost = false;
+
+	for (unsigned i = 0; i < upload->max_lanes; i++)
+		lost |= upload->lanes[i].state == LANE_OPEN &&
+		    sftp_is_lost(upload_sftp(&upload->lanes[i]),
+			&upload->lanes[i].handle);
+	return lost;
+}
+
 /* Closes a lane without WRITEs on the way.  False: the upload is over. */
 static bool
 upload_give_up_lane(struct upload_lane *lane)
@@ -193,6 +223,9 @@ upload_on_write(void *ctx, struct sftp_reply *reply)
 		return;
 	}
 	upload_note_reply(upload, write->sent_ms);
+	if (write->lane > 0)
+		sftp_expect(upload_sftp(&upload->lanes[0]),
+		    &upload->lanes[0].handle, write->offset + write->len);
 	lane->in_flight -= write->len;
 	TAILQ_REMOVE(&upload->writes, write, entry);
 	free(write);

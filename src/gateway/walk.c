@@ -318,6 +318,13 @@ walk_go_on(struct walk *walk)
 		walk_fail(walk, 451, "Out of memory");
 }
 
+static bool
+walk_is_lost(const struct task *task)
+{
+	return sftp_is_lost(task->gateway->channels[0].sftp,
+	    &((const struct walk *)task)->handle);
+}
+
 static void
 walk_room(struct task *task)
 {
@@ -472,6 +479,7 @@ walk_start(struct gateway *gateway, enum list_style style, bool on_control,
 {
 	static const struct task_ops ops = {
 		.room = walk_room,
+		.is_lost = walk_is_lost,
 		.stop = walk_stop,
 		.free = walk_free,
 	};

@@ -326,6 +326,8 @@ make_gateway(struct listener *listener)
 		.check_logins =
 		    options->sftp.login_file != NULL || options->login.ssh,
 		.login_connects = options->login.ssh,
+		.survive_s =
+		    (unsigned)(options_survive_ms(options, true) / 1000),
 		.idle_s = options->login.ssh ?
 		    (unsigned)(options->idle_exit_ms / 1000) :
 		    0,
@@ -388,7 +390,8 @@ make_resume(struct listener *listener)
 		.loop = &destination->shared->loop,
 		.far = destination->far,
 		.links = destination->links,
-		.survive_ms = entry->config->options.survive_ms,
+		.survive_ms =
+		    options_survive_ms(&entry->config->options, false),
 		.memory = entry->config->options.survive_memory,
 		.log_name = entry->config->name,
 	};

@@ -47,6 +47,7 @@ routes_target(const struct listener *listener)
 		target.sftp_whole = !options->sftp.in_place;
 		target.no_password = !listener->gateway_config.check_logins;
 		target.no_link = options->login.ssh;
+		target.survives = listener->gateway_config.survive_s > 0;
 	}
 	return target;
 }

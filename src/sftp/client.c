@@ -7,42 +7,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/types.h>
 
-#include "base/buf.h"
 #include "limits.h"
-
-struct sftp_pending {
-	TAILQ_ENTRY(sftp_pending) entry;
-	uint32_t id;
-	enum sftp_op op;
-	uint64_t sent_at;    /* sftp->ticks */
-	bool expired;	     /* it was answered by sftp_tick() */
-	sftp_reply_cb *done; /* NULL: nobody wants the reply */
-	void *ctx;
-};
-
-struct sftp {
-	const struct sftp_handler *handler;
-	void *ctx;
-	enum {
-		SFTP_NEW,
-		SFTP_INIT_SENT,
-		SFTP_LIMITS_SENT,
-		SFTP_READY,
-		SFTP_DEAD,
-	} state;
-	struct buf input;		    /* the beginning of a packet */
-	TAILQ_HEAD(, sftp_pending) pending; /* in the order of sending */
-	size_t n_pending;
-	uint32_t last_id;
-	bool unordered;	      /* a reply has overtaken another one */
-	uint64_t ticks;	      /* calls of sftp_tick() */
-	uint64_t answered_at; /* ticks at the last reply */
-	uint32_t extensions;  /* a bit for each operation */
-	uint32_t max_read, max_write;
-};
+#include "sftp/client_priv.h"
 
 static_assert(SFTP_OPS <= 32, "a bit for each");
 
@@ -61,15 +29,16 @@ sftp_new(const struct sftp_handler *handler, void *ctx)
 	sftp->max_write = SFTP_WRITE_BLOCK;
 	buf_init(&sftp->input, LIMIT_WIRE_MESSAGE + 4);
 	TAILQ_INIT(&sftp->pending);
+	TAILQ_INIT(&sftp->files);
 	return sftp;
 }
 
-static void
+void
 sftp_remove(struct sftp *sftp, struct sftp_pending *pending)
 {
 	TAILQ_REMOVE(&sftp->pending, pending, entry);
 	sftp->n_pending--;
-	free(pending);
+	sftp_pending_free(pending);
 }
 
 void
@@ -79,13 +48,15 @@ sftp_free(struct sftp *sftp)
 		return;
 	while (!TAILQ_EMPTY(&sftp->pending))
 		sftp_remove(sftp, TAILQ_FIRST(&sftp->pending));
+	while (!TAILQ_EMPTY(&sftp->files))
+		sftp_file_free(sftp, TAILQ_FIRST(&sftp->files));
 	buf_free(&sftp->input);
 	free(sftp);
 }
 
 /* ---- requests ---- */
 
-static int
+int
 sftp_put_packet(struct sftp *sftp, const struct sftp_request *request,
     uint32_t id, const struct iovec *data, size_t n)
 {
@@ -112,22 +83,32 @@ sftp_start(struct sftp *sftp)
 	return sftp_put_packet(sftp, &init, 0, NULL, 0);
 }
 
-static int
-sftp_request(struct sftp *sftp, const struct sftp_request *request,
-    const struct iovec *data, size_t n, sftp_reply_cb *done, void *ctx)
+struct sftp_pending *
+sftp_add(struct sftp *sftp, enum sftp_op op, sftp_reply_cb *done, void *ctx)
 {
 	struct sftp_pending *pending = calloc(1, sizeof(*pending));
-	int err;
 
 	if (pending == NULL)
-		return -ENOMEM;
+		return NULL;
 	pending->id = ++sftp->last_id;
-	pending->op = request->op;
+	pending->op = op;
 	pending->done = done;
 	pending->ctx = ctx;
 	pending->sent_at = sftp->ticks;
 	TAILQ_INSERT_TAIL(&sftp->pending, pending, entry);
 	sftp->n_pending++;
+	return pending;
+}
+
+int
+sftp_request(struct sftp *sftp, const struct sftp_request *request,
+    const struct iovec *data, size_t n, sftp_reply_cb *done, void *ctx)
+{
+	struct sftp_pending *pending = sftp_add(sftp, request->op, done, ctx);
+	int err;
+
+	if (pending == NULL)
+		return -ENOMEM;
 	err = sftp_put_packet(sftp, request, pending->id, data, n);
 	if (err != 0)
 		sftp_remove(sftp, pending);
@@ -142,7 +123,8 @@ sftp_send(struct sftp *sftp, const struct sftp_request *request,
 		return -EPIPE;
 	if (!sftp_can(sftp, request->op))
 		return -ENOSYS;
-	return sftp_request(sftp, request, data, n, done, ctx);
+	return sftp->keeps ? sftp_send_kept(sftp, request, data, n, done, ctx) :
+			     sftp_request(sftp, request, data, n, done, ctx);
 }
 
 void
@@ -151,8 +133,10 @@ sftp_forget(struct sftp *sftp, const void *ctx)
 	struct sftp_pending *pending;
 
 	TAILQ_FOREACH (pending, &sftp->pending, entry)
-		if (pending->ctx == ctx)
+		if (pending->ctx == ctx) {
 			pending->done = NULL;
+			pending->forgotten = true;
+		}
 }
 
 size_t
@@ -164,7 +148,7 @@ sftp_pending(const struct sftp *sftp)
 bool
 sftp_can(const struct sftp *sftp, enum sftp_op op)
 {
-	return sftp->state == SFTP_READY &&
+	return (sftp->state == SFTP_READY || sftp->paused) &&
 	    (op < SFTP_POSIX_RENAME || (sftp->extensions >> op & 1) != 0);
 }
 
@@ -192,7 +176,10 @@ static void
 sftp_get_ready(struct sftp *sftp)
 {
 	sftp->state = SFTP_READY;
-	sftp->handler->ready(sftp->ctx);
+	if (sftp->paused)
+		sftp_begin_again(sftp);
+	else
+		sftp->handler->ready(sftp->ctx);
 }
 
 /* The limit, unless it is none, or more than our packets have room for. */
@@ -232,6 +219,7 @@ sftp_got_version(struct sftp *sftp, struct sftp_reply *reply,
 	if (reply->version != SFTP_VERSION)
 		return -EPROTO;
 	/* What cannot be read of its extensions is not used. */
+	sftp->extensions = 0;
 	while (sftp_next_extension(reply, &name, &version) == 1)
 		sftp->extensions |= 1U << sftp_extension(&name, &version);
 	if ((sftp->extensions >> SFTP_LIMITS & 1) == 0) {
@@ -253,7 +241,7 @@ sftp_drop_reply(struct sftp *sftp, const struct sftp_reply *reply)
 	};
 
 	if (reply->type == SFTP_REPLY_HANDLE)
-		(void)sftp_request(sftp, &close, NULL, 0, NULL, NULL);
+		(void)sftp_send(sftp, &close, NULL, 0, NULL, NULL);
 }
 
 /* Removes it first: the callback may send requests. */
@@ -278,7 +266,7 @@ sftp_got_reply(struct sftp *sftp, struct sftp_reply *reply,
 	struct sftp_pending *pending;
 
 	TAILQ_FOREACH (pending, &sftp->pending, entry)
-		if (pending->id == reply->id)
+		if (pending->id == reply->id && !pending->waiting)
 			break;
 	*ret_why = "the SFTP server has answered a request that was not sent";
 	if (pending == NULL)
@@ -289,6 +277,9 @@ sftp_got_reply(struct sftp *sftp, struct sftp_reply *reply,
 		*ret_why = "the SFTP server has sent a reply of the wrong type";
 		return -EPROTO;
 	}
+	*ret_why = "out of memory";
+	if (sftp_note_reply(sftp, pending, reply) != 0)
+		return -ENOMEM;
 	sftp_answer(sftp, pending, reply);
 	return 0;
 }
@@ -379,11 +370,23 @@ sftp_local_status(enum sftp_status status, const char *why)
 }
 
 void
+sftp_answer_locally(struct sftp *sftp, struct sftp_pending *pending,
+    enum sftp_status status, const char *why)
+{
+	struct sftp_reply reply = sftp_local_status(status, why);
+
+	sftp_answer(sftp, pending, &reply);
+}
+
+void
 sftp_fail(struct sftp *sftp, const char *why)
 {
 	struct sftp_reply reply = sftp_local_status(SFTP_CONNECTION_LOST, why);
 
+	if (sftp->paused)
+		sftp_drop_lookups(sftp);
 	sftp->state = SFTP_DEAD;
+	sftp->paused = false;
 	while (!TAILQ_EMPTY(&sftp->pending))
 		sftp_answer(sftp, TAILQ_FIRST(&sftp->pending), &reply);
 }
@@ -411,6 +414,8 @@ sftp_tick(struct sftp *sftp)
 	struct sftp_pending *pending;
 
 	sftp->ticks++;
+	if (sftp->paused)
+		return;
 	while ((pending = sftp_late(sftp)) != NULL) {
 		sftp_reply_cb *done = pending->done;
 

@@ -7,6 +7,8 @@
  * Many requests can be sent before the first reply comes.  Servers may answer
  * in any order, and may execute in any order what does not touch the same bytes
  * (section 6.1).
+ *
+ * With sftp_keep(), requests and open files outlive the connection: keep.c.
  */
 #ifndef SFTP_CLIENT_H
 #define SFTP_CLIENT_H
@@ -28,7 +30,8 @@ struct sftp_handler {
 	int (*send)(void *ctx, const struct iovec *pieces, size_t n);
 
 	/* The server has answered: requests may be sent.  Called once, from
-	 * sftp_bytes(). */
+	 * sftp_bytes(); and once for each sftp_resume(), when everything was
+	 * sent again. */
 	void (*ready)(void *ctx);
 };
 
@@ -105,5 +108,38 @@ bool sftp_is_ordered(const struct sftp *sftp);
  * SFTP_NO_CONNECTION as their reply; theirs are ignored if they still come.
  */
 void sftp_tick(struct sftp *sftp);
+
+/* ---- requests that outlive the connection ---- */
+
+/* From now on, requests are kept until they are answered: sftp_pause() is
+ * possible.  Before sftp_start().  connection: a number that no other
+ * connection has whose handles the owner may confuse with those of this one. */
+void sftp_keep(struct sftp *sftp, uint32_t connection);
+
+/* The connection is lost, and the owner will make another one.  Requests wait
+ * until then, also new ones. */
+void sftp_pause(struct sftp *sftp);
+bool sftp_is_paused(const struct sftp *sftp);
+
+/*
+ * There is another connection, to the same server, whose number is connection:
+ * sends INIT on it.  Then each open file is opened again and compared with what
+ * is known of it, and each pending request is sent again, or answered with
+ * SFTP_CONNECTION_LOST if that could do harm, or if its file is another one
+ * now.  ready() follows.  0 or a negative errno.
+ */
+int sftp_resume(struct sftp *sftp, uint32_t connection);
+
+/* Both are paused: all that is pending in from, and its open files, become
+ * those of to. */
+void sftp_move(struct sftp *from, struct sftp *to);
+
+/* Is the open file of no use since a loss? */
+bool sftp_is_lost(struct sftp *sftp, const struct sftp_string *handle);
+
+/* The open file must have at least so many bytes after a loss, because others
+ * have written them. */
+void sftp_expect(struct sftp *sftp, const struct sftp_string *handle,
+    uint64_t end);
 
 #endif

@@ -450,7 +450,19 @@ feed(struct fuzz *fuzz, const uint8_t *bytes, size_t len)
 	}
 }
 
+static void
+on_paused(void *ctx, const char *why)
+{
+}
+
+static void
+on_resumed(void *ctx, unsigned seconds)
+{
+}
+
 static const struct gateway_handler handler = {
+	.paused = on_paused,
+	.resumed = on_resumed,
 	.reply = on_reply,
 	.end = on_end,
 	.fail = on_fail,

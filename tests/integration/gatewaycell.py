@@ -366,7 +366,7 @@ def check_all(cells, may_end=False):
 @pytest.fixture
 def gateway(held_sshd, start_culvert):
     """Return a culvert with a gateway."""
-    return start_culvert("sftp/0", sshd=held_sshd, options=["-vv"],
+    return start_culvert("sftp/0", sshd=held_sshd, options=["-vv", "--survive", "0"],
                          retry="forever")
 
 
@@ -374,7 +374,7 @@ def gateway(held_sshd, start_culvert):
 def in_place(held_sshd, start_culvert):
     """Return a culvert whose gateway always writes in place."""
     return start_culvert("sftp/0", sshd=held_sshd, options=[
-        "-vv", "--upload", "in-place"], retry="forever")
+        "-vv", "--survive", "0", "--upload", "in-place"], retry="forever")
 
 
 # ---- faults of one client ----

@@ -266,7 +266,8 @@ def step_cells(folder):
 @pytest.fixture
 def no_posix(holder, start_sshd, start_culvert):
     """Return a culvert whose server has no posix-rename@openssh.com."""
-    return start_culvert("sftp/0", options=["-vv"], retry="forever",
+    return start_culvert("sftp/0", options=["-vv", "--survive", "0"],
+                         retry="forever",
                          sshd=start_sshd(sshd_module.QUICK,
                                          "MaxSessions 500", subsystem(
                                              holder, "-P", "posix-rename")))

@@ -189,7 +189,7 @@ def test_end_during_a_check(ends, folder, logins, start_culvert):
     """The SSH connection, culvert, or the session ends before the answer."""
     path = logins(line("joe", "secret"), line("slow", "secret", rounds=999_999))
     one = start_culvert(f"sftp/0:{folder}", retry="forever", options=[
-        "-vv", "--login-file", str(path)])
+        "-vv", "--survive", "0", "--login-file", str(path)])
     with connect(one) as ftp:
         ftp.sendcmd("USER slow")
         ftp.putcmd("PASS secret")

@@ -260,7 +260,21 @@ env_left_over(void *ctx, const char *path, const char *target)
 	snprintf(env->left_over, sizeof(env->left_over), "%s", path);
 }
 
+static void
+env_paused(void *ctx, const char *why)
+{
+	((struct gatewayenv *)ctx)->n_paused++;
+}
+
+static void
+env_resumed(void *ctx, unsigned seconds)
+{
+	((struct gatewayenv *)ctx)->n_resumed++;
+}
+
 static const struct gateway_handler env_handler = {
+	.paused = env_paused,
+	.resumed = env_resumed,
 	.reply = env_reply,
 	.end = env_end,
 	.fail = env_fail,

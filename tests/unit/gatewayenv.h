@@ -43,6 +43,7 @@ struct gatewayenv {
 	struct gateway *gateway;
 	struct gatewayenv_channel channels[GATEWAY_CHANNELS];
 	unsigned n_opened; /* channels */
+	unsigned n_paused, n_resumed;
 	struct buf replies;
 	unsigned ended;
 	char failed[256]; /* why; "": it has not */

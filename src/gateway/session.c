@@ -389,6 +389,10 @@ session_paused(void *ctx, const char *why)
 static void
 session_resumed(void *ctx, unsigned seconds)
 {
+	struct gateway_session *session = ctx;
+
+	session->losses.n++;
+	session->losses.seconds += seconds;
 	session_log_loss(ctx,
 	    "goes on after the loss of the SSH connection, "
 	    "%u s",
@@ -563,6 +567,16 @@ gateway_session_is_paused(const struct gateway_session *session,
 {
 	return session->control != NULL && session->dialled == control &&
 	    gateway_is_away(session->core);
+}
+
+bool
+gateway_session_losses(const struct gateway_session *session,
+    const struct stream *control, struct side_losses *ret)
+{
+	if (session->control == NULL || session->dialled != control)
+		return false;
+	*ret = session->losses;
+	return true;
 }
 
 struct gateway_session *

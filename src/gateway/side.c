@@ -132,6 +132,20 @@ gateway_side_is_paused(struct side *base, const struct stream *control)
 	return false;
 }
 
+static struct side_losses
+gateway_side_losses(struct side *base, const struct stream *control)
+{
+	struct gateway_side *side = (struct gateway_side *)base;
+	struct gateway_session *session;
+	struct side_losses losses = { 0, 0 };
+
+	for (session = LIST_FIRST(&side->sessions); session != NULL;
+	     session = gateway_session_next(session))
+		if (gateway_session_losses(session, control, &losses))
+			break;
+	return losses;
+}
+
 bool
 gateway_side_is_settled(const struct side *base)
 {
@@ -175,6 +189,7 @@ gateway_side_new(struct uv_loop_s *loop, struct links *links,
 		.dial = gateway_side_dial,
 		.listen = gateway_side_listen,
 		.is_paused = gateway_side_is_paused,
+		.losses = gateway_side_losses,
 		.free = gateway_side_free,
 	};
 	struct gateway_side *side = calloc(1, sizeof(*side));

@@ -87,6 +87,9 @@ bool gateway_session_waits(const struct gateway_session *session,
 /* Is it that of this control connection, and waits for the link? */
 bool gateway_session_is_paused(const struct gateway_session *session,
     const struct stream *control);
+/* False: it is not that of this control connection. */
+bool gateway_session_losses(const struct gateway_session *session,
+    const struct stream *control, struct side_losses *ret);
 struct gateway_session *gateway_session_next(struct gateway_session *session);
 
 /* ---- session_login.c ---- */
@@ -143,10 +146,11 @@ struct gateway_session {
 	struct link *link;	/* of its channels; NULL: none was chosen */
 	struct stream *control; /* our end; NULL: closed */
 	const struct stream *dialled; /* the other end; only to compare */
-	struct stream *data;	      /* our end; NULL: none */
-	uint16_t port;		      /* where it listens; 0: nowhere */
-	uv_timer_t *hold; /* heap, freed by libuv; see session_listen() */
-	struct buf held;  /* replies, while that runs */
+	struct side_losses losses;
+	struct stream *data; /* our end; NULL: none */
+	uint16_t port;	     /* where it listens; 0: nowhere */
+	uv_timer_t *hold;    /* heap, freed by libuv; see session_listen() */
+	struct buf held;     /* replies, while that runs */
 	struct session_channel channels[GATEWAY_CHANNELS];
 	struct session_login login;
 	char *claimed; /* the file that is written in place */

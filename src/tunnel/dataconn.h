@@ -94,6 +94,7 @@ struct dataconn_transfer {
 	bool running;
 	uint64_t began_at; /* uv_now() */
 	uint64_t before;   /* bytes that its data connection had carried */
+	struct side_losses losses;   /* of its session before it */
 	struct engine_report report; /* user and why are not kept */
 	char *name;		     /* the report's */
 };

@@ -154,6 +154,12 @@ json_record(const struct record *record)
 	json_object_set_new(json, "client_reply",
 	    json_number(report->client_code, 1));
 	json_object_set_new(json, "why", json_text(report->why));
+	if (record->losses > 0) {
+		json_object_set_new(json, "losses",
+		    json_integer((json_int_t)record->losses));
+		json_object_set_new(json, "lost_s",
+		    json_integer((json_int_t)record->lost_s));
+	}
 	return json;
 }
 
@@ -185,6 +191,7 @@ record_json(const struct record *record)
 
 	n += has_hex(record->report);
 	n += record->server != NULL;
+	n += record->losses > 0 ? 2 : 0;
 	/* A member is missing if memory was short: then it is no record. */
 	if (json_object_size(json) == n)
 		text = json_line(json);

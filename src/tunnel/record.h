@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -15,6 +16,8 @@ struct record {
 	struct timespec time; /* of its end, CLOCK_REALTIME */
 	double seconds;	      /* from its first reply to its end; below 0: it
 			       * never began */
+	uint64_t losses; /* of the SSH connection, that it has outlived ... */
+	uint64_t lost_s; /* ... waiting for so many seconds */
 	const struct log_origin *origin; /* tunnel, session and client */
 	const struct engine_report *report;
 	const char *sha256; /* in hexadecimal digits; or NULL */

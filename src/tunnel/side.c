@@ -27,6 +27,14 @@ side_is_paused(struct side *side, const struct stream *control)
 	    side->ops->is_paused(side, control);
 }
 
+struct side_losses
+side_losses(struct side *side, const struct stream *control)
+{
+	return side->ops->losses != NULL && control != NULL ?
+	    side->ops->losses(side, control) :
+	    (struct side_losses) { 0, 0 };
+}
+
 void
 side_ends(struct side *side, const struct stream *stream,
     struct addr *ret_local, struct addr *ret_peer)

@@ -115,6 +115,14 @@ struct side *side_for_data(struct side *side, const struct stream *control);
  */
 bool side_is_paused(struct side *side, const struct stream *control);
 
+/* How often that control connection has outlived a loss of the SSH connection,
+ * and how long it has waited for the next ones. */
+struct side_losses {
+	uint64_t n;
+	uint64_t seconds;
+};
+struct side_losses side_losses(struct side *side, const struct stream *control);
+
 /* The two ends of an open stream of that side; AF_UNSPEC if they are not known,
  * as always on the far side. */
 void side_ends(struct side *side, const struct stream *stream,
@@ -226,6 +234,8 @@ struct side_ops {
 	struct side *(*for_data)(struct side *, const struct stream *);
 	/* NULL: never. */
 	bool (*is_paused)(struct side *, const struct stream *);
+	/* NULL: it is not counted. */
+	struct side_losses (*losses)(struct side *, const struct stream *);
 	const char *(
 	    *idle_hint)(struct side *, bool accepted); /* may be NULL */
 	void (*free)(struct side *);

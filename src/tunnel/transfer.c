@@ -31,6 +31,14 @@ transfer_find(struct session *session, const struct engine_action *action,
 	return *ret_conn != NULL ? &(*ret_conn)->transfer : NULL;
 }
 
+/* Those of the session so far. */
+static struct side_losses
+transfer_losses(const struct session *session)
+{
+	return side_losses(session->target.side,
+	    session->control[ENGINE_SERVER].stream);
+}
+
 void
 transfer_begin(struct session *session, const struct engine_action *action)
 {
@@ -46,6 +54,7 @@ transfer_begin(struct session *session, const struct engine_action *action)
 	if (transfer->name == NULL)
 		return;
 	transfer->running = true;
+	transfer->losses = transfer_losses(session);
 	transfer->began_at = uv_now(session->options->loop);
 	/* A data connection with framing carries several transfers. */
 	if (report->framed && conn != NULL)
@@ -89,9 +98,17 @@ write_record(const struct session *session, const struct engine_report *report,
 	char digest[DIGEST_TEXT_MAX];
 
 	clock_gettime(CLOCK_REALTIME, &record.time);
-	if (transfer != NULL && transfer->running)
+	if (transfer != NULL && transfer->running) {
+		const struct side_losses losses = transfer_losses(session);
+
 		record.seconds =
 		    (double)(uv_now(options->loop) - transfer->began_at) / 1000;
+		if (losses.n > transfer->losses.n) {
+			record.losses = losses.n - transfer->losses.n;
+			record.lost_s =
+			    losses.seconds - transfer->losses.seconds;
+		}
+	}
 	/* With framing, not all bytes belong to the file. */
 	if (conn != NULL && !report->framed &&
 	    report->client.verb != VERB_OTHER)

@@ -1,5 +1,6 @@
 """Sessions and transfers of the gateway that outlive the SSH connection."""
 
+import json
 import os
 import signal
 import struct
@@ -25,8 +26,10 @@ CONTENT = blocks(SIZE)
 @pytest.fixture(scope="module", params=KINDS)
 def gateway(request, ns, directories):
     """Return a gateway to an SFTP server of each kind."""
+    log = f"{directories()}/log"
     one = Gateway(SFTP_SERVERS[request.param](ns, directories()),
-                  directories(), retry=None)
+                  directories(), ["--transfer-log", log], retry=None)
+    one.log = log
     yield one
     one.stop()
 
@@ -74,6 +77,7 @@ def test_download(lose, gateway):
     """It goes on in the same data connection, as often as it must."""
     path, name = gateway.folder()
     (path / "file").write_bytes(CONTENT)
+    n = 0
     with gateway.login() as ftp:
         got = bytearray()
         with ftp.transfercmd(f"RETR {name}/file") as data:
@@ -82,8 +86,14 @@ def test_download(lose, gateway):
                 got += part
                 if before >> 23 != len(got) >> 23:
                     lose_for_long(gateway, lose)
+                    n += 1
         assert ftp.voidresp().startswith("226")
         assert got == CONTENT
+        with open(gateway.log, encoding="ascii") as log:
+            record = json.loads(log.readlines()[-1])
+        assert record["outcome"] == "complete"
+        assert 1 <= record["losses"] <= n
+        assert record["lost_s"] >= 0
         assert ftp.voidcmd("NOOP").startswith("200")
 
 

@@ -502,6 +502,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 	config.newline = (bytes[0] >> 4 & 3) % 3;
 	config.requests = 1 + (bytes[0] >> 6);
 	config.channels = 1 + bytes[1] % GATEWAY_CHANNELS;
+	config.survive_s = bytes[1] >> 6;
 	fuzz.gateway = gateway_new(&config, &handler, &fuzz);
 	assert(fuzz.gateway != NULL);
 	for (size_t at = 2; at < len && fuzz.random < 250;

@@ -129,6 +129,35 @@ test_too_late(void **state)
 	free(bytes);
 }
 
+/* ABOR, or the end of the client, during the pause. */
+static void
+test_given_up(void **state)
+{
+	struct gatewayenv *env = *state;
+	uint8_t *bytes = gatewayenv_bytes(SIZE);
+
+	survive_start(env, 1);
+	gatewayenv_send_part(env, "STOR f", bytes, SIZE / 2);
+	gatewayenv_kill(env, 0);
+	gatewayenv_say(env, "ABOR");
+	gatewayenv_expect(env, "426 ");
+	gatewayenv_expect(env, "226 ");
+	gateway_tick(env->gateway);
+	GATEWAYENV_UNTIL(env, env->n_resumed == 1);
+	gatewayenv_command(env, "NOOP", "200 ");
+	GATEWAYENV_UNTIL(env, gateway_is_settled(env->gateway));
+	gatewayenv_check_undone(env);
+	gatewayenv_send_part(env, "STOR f", bytes, SIZE / 2);
+	gatewayenv_kill(env, 0);
+	gateway_control_end(env->gateway);
+	assert_int_equal(env->ended, 1);
+	assert_true(gateway_is_settled(env->gateway));
+	gateway_free(env->gateway);
+	env->gateway = NULL;
+	assert_int_equal(env->n_left_over, 1);
+	free(bytes);
+}
+
 static void
 test_download(void **state)
 {
@@ -309,6 +338,7 @@ main(void)
 		GATEWAY_TEST(test_commands),
 		GATEWAY_TEST(test_changes),
 		GATEWAY_TEST(test_too_late),
+		GATEWAY_TEST(test_given_up),
 		GATEWAY_TEST(test_download),
 		GATEWAY_TEST(test_changed),
 		cmocka_unit_test(test_upload),

@@ -194,9 +194,9 @@
 /* How long sessions of sftp/ outlive the SSH connection without --survive. */
 #define LIMIT_SURVIVE_SFTP_MS (300 * 1000)
 
-/* What is kept of a session for a new login (--survive), in locked memory: a
- * user may lock 8 MiB. */
-#define LIMIT_SETTINGS 16320
+/* What is kept of a session for a new login (--survive), in locked memory: two
+ * pages with what belongs to it.  A process may lock 8 MiB (RLIMIT_MEMLOCK). */
+#define LIMIT_SETTINGS 8128
 
 /* Bytes of a control connection that wait while a session is made again. */
 #define LIMIT_RESUME_INPUT (256 * 1024)

@@ -392,7 +392,7 @@ session_resumed(void *ctx, unsigned seconds)
 	struct gateway_session *session = ctx;
 
 	session->losses.n++;
-	session->losses.seconds += seconds;
+	session->losses.ms += 1000 * (uint64_t)seconds;
 	session_log_loss(ctx,
 	    "goes on after the loss of the SSH connection, "
 	    "%u s",

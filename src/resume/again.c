@@ -13,6 +13,9 @@
 #define REPLY_CHANGED                                                       \
 	"426 The SSH connection was lost, and the file has changed since; " \
 	"transfer aborted."
+#define REPLY_GONE                                                          \
+	"426 The SSH connection was lost, and then the data connection of " \
+	"the client."
 #define REPLY_NO_DATA                                                         \
 	"426 The SSH connection was lost, and the data connection cannot be " \
 	"made again."
@@ -172,7 +175,9 @@ resume_begin_steps(struct resume *resume, struct resume_command *command)
 	bool ask = resume_should_ask(resume, command) &&
 	    (command->again || !command->asked);
 
-	if ((command->parsed.flags & VERB_SENDS) != 0 &&
+	if (command->again && resume_data_of(resume).gone)
+		resume_give_up(resume, command, REPLY_GONE);
+	else if ((command->parsed.flags & VERB_SENDS) != 0 &&
 	    (command->again || ask))
 		resume_begin_upload(resume, command);
 	else if (ask)

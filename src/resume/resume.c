@@ -14,6 +14,7 @@
 #include "resume/priv.h"
 
 #define REPLY_LOST "426 The SSH connection was lost; transfer aborted."
+#define REPLY_ABORTED "226 ABOR command successful."
 #define REPLY_UNKNOWN                                                     \
 	"450 The SSH connection was lost before the server answered. It " \
 	"is not known whether the server has done this."
@@ -82,6 +83,22 @@ resume_say(struct resume *resume, const char *verb, const uint8_t *argument,
 	resume->handler->to_server(resume->ctx, line, verb_len + len + 2);
 }
 
+/* ABOR while the server cannot be reached: the transfer need not be made again.
+ */
+static void
+resume_abort_here(struct resume *resume, struct resume_command *abort)
+{
+	struct resume_command *first = TAILQ_FIRST(&resume->queue);
+
+	if (resume->state == RESUME_THROUGH || first == abort ||
+	    !resume_command_transfers(first) || first->answer != NULL)
+		return;
+	resume->handler->cut(resume->ctx, "the client has aborted it");
+	resume->request = REQUEST_NONE;
+	resume_answer(first, REPLY_LOST);
+	resume_answer(abort, REPLY_ABORTED);
+}
+
 static int
 resume_take_command(struct resume *resume, const uint8_t *line, size_t len)
 {
@@ -101,6 +118,8 @@ resume_take_command(struct resume *resume, const uint8_t *line, size_t len)
 	command->size = -1;
 	TAILQ_INSERT_TAIL(&resume->queue, command, entry);
 	resume->n_queue++;
+	if (command->parsed.verb == VERB_ABOR)
+		resume_abort_here(resume, command);
 	return 0;
 }
 
@@ -488,7 +507,7 @@ resume_command_lost(struct resume *resume, struct resume_command *command,
 	if (command->parsed.verb == VERB_QUIT) {
 		resume_answer(command, "221 Goodbye.");
 	} else if (command->parsed.verb == VERB_ABOR) {
-		resume_answer(command, "226 ABOR command successful.");
+		resume_answer(command, REPLY_ABORTED);
 	} else if (resume_command_transfers(command)) {
 		resume->handler->data(resume->ctx, &data);
 		command->again =

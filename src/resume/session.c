@@ -190,10 +190,12 @@ resume_session_lost(struct resume_session *session)
 	session->server = NULL;
 	session->server_up = false;
 	resume_compare_close(session);
-	if (session->state == RESUME_SESSION_UP)
+	if (session->state == RESUME_SESSION_UP) {
 		session->lost_at = session->retry_at = uv_now(loop);
-	else
+		session->losses.n++;
+	} else {
 		session->retry_at = uv_now(loop) + LIMIT_RESUME_RETRY_MS;
+	}
 	session->state = RESUME_SESSION_LOST;
 	if (session->data != NULL)
 		resume_stream_hold(session->data);
@@ -435,6 +437,7 @@ resume_on_resumed(void *ctx, bool transfer)
 	char text[128];
 
 	session->state = RESUME_SESSION_UP;
+	session->losses.ms += ms;
 	snprintf(text, sizeof(text),
 	    "the session goes on%s, %" PRIu64 ".%" PRIu64
 	    " s after the SSH connection was lost",

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "resume/side_priv.h"
 #include "tunnel/pair.h"
 
@@ -171,8 +172,9 @@ resume_session_new(struct resume_side *side, const struct side_to *to)
 	return session;
 }
 
+/* Connects to the server for a session, which is over if that fails. */
 static struct stream *
-resume_side_dial(struct side *base, const struct side_to *to,
+resume_session_open(struct resume_session *session,
     const struct stream_handler *handler, void *ctx)
 {
 	static const struct stream_handler control_handler = {
@@ -181,16 +183,9 @@ resume_side_dial(struct side *base, const struct side_to *to,
 		.drained = resume_control_on_drained,
 		.closed = resume_control_on_closed,
 	};
-	struct resume_side *side = (struct resume_side *)base;
-	struct resume_session *session;
 	struct stream *dialled;
 
-	if (to->use != SIDE_CONTROL)
-		return NULL;
-	session = resume_session_new(side, to);
-	if (session == NULL)
-		return NULL;
-	if (pair_new(side->options.loop, handler, ctx, &dialled,
+	if (pair_new(session->side->options.loop, handler, ctx, &dialled,
 		&session->control) != 0) {
 		resume_session_free(session);
 		return NULL;
@@ -205,36 +200,84 @@ resume_side_dial(struct side *base, const struct side_to *to,
 	return NULL;
 }
 
+/* A session that cannot be made again is better than none. */
+static struct stream *
+resume_side_dial(struct side *base, const struct side_to *to,
+    const struct stream_handler *handler, void *ctx)
+{
+	struct resume_side *side = (struct resume_side *)base;
+	const struct log_origin origin = { .tunnel = side->options.log_name };
+	struct resume_session *session = NULL;
+
+	if (to->use == SIDE_CONTROL) {
+		session = resume_session_new(side, to);
+		if (session == NULL && !side->warned)
+			log_line(LOG_LEVEL_WARN, &origin,
+			    "no memory can be locked for another session; it "
+			    "does not outlive the SSH connection: a greater "
+			    "\"ulimit -l\" or LimitMEMLOCK helps (logged "
+			    "once)");
+		side->warned |= session == NULL;
+	}
+	return session != NULL ? resume_session_open(session, handler, ctx) :
+				 side_dial(side->options.far, to, handler, ctx);
+}
+
+/* Of such a session. */
 static struct side_listener *
-resume_side_listen(struct side *side, const struct side_at *at,
+resume_side_listen(struct side *base, const struct side_at *at,
     const struct side_listener_handler *handler, void *ctx)
 {
-	return NULL; /* sessions do */
+	return side_listen(((struct resume_side *)base)->options.far, at,
+	    handler, ctx);
+}
+
+/* The session with that control connection; or NULL. */
+static struct resume_session *
+resume_side_find(struct resume_side *side, const struct stream *control)
+{
+	struct resume_session *session;
+
+	LIST_FOREACH (session, &side->sessions, entry)
+		if (session->control != NULL && session->dialled == control)
+			break;
+	return session;
 }
 
 static struct side *
 resume_side_for_data(struct side *base, const struct stream *control)
 {
-	struct resume_side *side = (struct resume_side *)base;
-	struct resume_session *session;
+	struct resume_session *session =
+	    resume_side_find((struct resume_side *)base, control);
 
-	LIST_FOREACH (session, &side->sessions, entry)
-		if (session->control != NULL && session->dialled == control)
-			return &session->base;
-	return base;
+	return session != NULL ? &session->base : base;
 }
 
 static bool
 resume_side_is_paused(struct side *base, const struct stream *control)
 {
-	struct resume_side *side = (struct resume_side *)base;
-	const struct resume_session *session;
+	const struct resume_session *session =
+	    resume_side_find((struct resume_side *)base, control);
 
-	LIST_FOREACH (session, &side->sessions, entry)
-		if (session->control != NULL && session->dialled == control)
-			return session->state == RESUME_SESSION_LOST ||
-			    !resume_is_through(session->core);
-	return false;
+	return session != NULL &&
+	    (session->state == RESUME_SESSION_LOST ||
+		!resume_is_through(session->core));
+}
+
+static struct side_losses
+resume_side_losses(struct side *base, const struct stream *control)
+{
+	const struct resume_session *session =
+	    resume_side_find((struct resume_side *)base, control);
+	struct side_losses losses = { .n = 0 };
+
+	if (session == NULL)
+		return losses;
+	losses = session->losses;
+	if (session->state == RESUME_SESSION_LOST)
+		losses.ms +=
+		    uv_now(session->side->options.loop) - session->lost_at;
+	return losses;
 }
 
 static const char *
@@ -262,6 +305,7 @@ resume_side_new(const struct resume_side_options *options)
 		.listen = resume_side_listen,
 		.for_data = resume_side_for_data,
 		.is_paused = resume_side_is_paused,
+		.losses = resume_side_losses,
 		.idle_hint = resume_side_idle_hint,
 		.free = resume_side_free,
 	};

@@ -46,8 +46,9 @@ struct resume_session {
 		RESUME_SESSION_OVER,
 	} state;
 	struct link_alive *check; /* is the link lost? */
-	uint64_t lost_at;	  /* uv_now() */
-	bool refused, later;	  /* the server refuses; for now */
+	struct side_losses losses;
+	uint64_t lost_at;    /* uv_now() */
+	bool refused, later; /* the server refuses; for now */
 	uint64_t retry_at;
 	uv_timer_t timer;
 };
@@ -56,6 +57,7 @@ struct resume_side {
 	struct side side; /* must be first */
 	struct resume_side_options options;
 	struct resume_budget budget;
+	bool warned; /* that a session does not survive */
 	LIST_HEAD(, resume_session) sessions;
 };
 

@@ -92,9 +92,9 @@ struct dataconn_end {
 /* A transfer, from ENGINE_BEGIN to ENGINE_REPORT.  Zeroed at first. */
 struct dataconn_transfer {
 	bool running;
-	uint64_t began_at; /* uv_now() */
-	uint64_t before;   /* bytes that its data connection had carried */
-	struct side_losses losses;   /* of its session before it */
+	uint64_t began_at;	   /* uv_now() */
+	struct side_losses losses; /* of the session, until it began */
+	uint64_t before; /* bytes that its data connection had carried */
 	struct engine_report report; /* user and why are not kept */
 	char *name;		     /* the report's */
 };

@@ -144,6 +144,12 @@ json_record(const struct record *record)
 	json_object_set_new(json, "bytes",
 	    json_integer((json_int_t)report->bytes));
 	json_object_set_new(json, "seconds", json_seconds(record->seconds));
+	if (record->losses.n > 0) {
+		json_object_set_new(json, "losses",
+		    json_integer(record->losses.n));
+		json_object_set_new(json, "lost_seconds",
+		    json_seconds((double)record->losses.ms / 1000));
+	}
 	json_object_set_new(json, "client_side", json_way(&report->client));
 	json_object_set_new(json, "server_side", json_way(&report->server));
 	json_object_set_new(json, "sha256", json_text(record->sha256));
@@ -154,12 +160,6 @@ json_record(const struct record *record)
 	json_object_set_new(json, "client_reply",
 	    json_number(report->client_code, 1));
 	json_object_set_new(json, "why", json_text(report->why));
-	if (record->losses > 0) {
-		json_object_set_new(json, "losses",
-		    json_integer((json_int_t)record->losses));
-		json_object_set_new(json, "lost_s",
-		    json_integer((json_int_t)record->lost_s));
-	}
 	return json;
 }
 
@@ -191,7 +191,7 @@ record_json(const struct record *record)
 
 	n += has_hex(record->report);
 	n += record->server != NULL;
-	n += record->losses > 0 ? 2 : 0;
+	n += record->losses.n > 0 ? 2 : 0;
 	/* A member is missing if memory was short: then it is no record. */
 	if (json_object_size(json) == n)
 		text = json_line(json);

@@ -11,16 +11,16 @@
 
 #include "base/log.h"
 #include "engine/engine.h"
+#include "tunnel/side.h"
 
 struct record {
 	struct timespec time; /* of its end, CLOCK_REALTIME */
 	double seconds;	      /* from its first reply to its end; below 0: it
 			       * never began */
-	uint64_t losses; /* of the SSH connection, that it has outlived ... */
-	uint64_t lost_s; /* ... waiting for so many seconds */
 	const struct log_origin *origin; /* tunnel, session and client */
 	const struct engine_report *report;
-	const char *sha256; /* in hexadecimal digits; or NULL */
+	struct side_losses losses; /* of the SSH connection, in the transfer */
+	const char *sha256;	   /* in hexadecimal digits; or NULL */
 	const char *server; /* that the client has chosen, "HOST:PORT"; NULL: it
 			     * had no choice */
 };

@@ -210,6 +210,6 @@ session_action session_log_text, session_log_transcript;
 /* ENGINE_REPORT: one line for each transfer, without a limit: a warning if it
  * was cut, else only at -v. */
 void session_log_report(const struct session *session,
-    const struct engine_report *report);
+    const struct engine_report *report, const struct side_losses *losses);
 
 #endif

@@ -54,10 +54,10 @@ describe_end(const struct engine_report *report, char *text, size_t size)
 
 void
 session_log_report(const struct session *session,
-    const struct engine_report *report)
+    const struct engine_report *report, const struct side_losses *losses)
 {
 	enum log_level level = LOG_LEVEL_VERBOSE;
-	char name[LOG_ESCAPED_MAX], end[640];
+	char name[LOG_ESCAPED_MAX], end[640], lost[80] = "";
 	const char *verb = verb_name(report->verb);
 
 	if (report->outcome == ENGINE_TRUNCATED ||
@@ -65,10 +65,15 @@ session_log_report(const struct session *session,
 		level = LOG_LEVEL_WARN;
 	log_escape(name, sizeof(name), report->name, strlen(report->name));
 	describe_end(report, end, sizeof(end));
-	session_say(session, level, "%s %s \"%s\", %llu bytes: %s",
+	if (losses->n > 0)
+		snprintf(lost, sizeof(lost),
+		    "; the SSH connection was lost %u time%s, for %.1f s",
+		    losses->n, losses->n > 1 ? "s" : "",
+		    (double)losses->ms / 1000);
+	session_say(session, level, "%s %s \"%s\", %llu bytes: %s%s",
 	    report->upload ? "upload" : "download",
 	    *verb != '\0' ? verb : "SITE", name,
-	    (unsigned long long)report->bytes, end);
+	    (unsigned long long)report->bytes, end, lost);
 }
 
 void

@@ -28,11 +28,11 @@ side_is_paused(struct side *side, const struct stream *control)
 }
 
 struct side_losses
-side_losses(struct side *side, const struct stream *control)
+side_losses_of(struct side *side, const struct stream *control)
 {
-	return side->ops->losses != NULL && control != NULL ?
-	    side->ops->losses(side, control) :
-	    (struct side_losses) { 0, 0 };
+	if (side->ops->losses == NULL || control == NULL)
+		return (struct side_losses) { .n = 0 };
+	return side->ops->losses(side, control);
 }
 
 void

@@ -115,13 +115,17 @@ struct side *side_for_data(struct side *side, const struct stream *control);
  */
 bool side_is_paused(struct side *side, const struct stream *control);
 
-/* How often that control connection has outlived a loss of the SSH connection,
- * and how long it has waited for the next ones. */
+/* How often a session has outlived its SSH connection so far, a loss that it
+ * may outlive included, and for how long it has stood still. */
 struct side_losses {
-	uint64_t n;
-	uint64_t seconds;
+	unsigned n;
+	uint64_t ms;
 };
-struct side_losses side_losses(struct side *side, const struct stream *control);
+
+/* Those of the session with that control connection; none if the side has no
+ * such sessions. */
+struct side_losses side_losses_of(struct side *side,
+    const struct stream *control);
 
 /* The two ends of an open stream of that side; AF_UNSPEC if they are not known,
  * as always on the far side. */
@@ -234,7 +238,7 @@ struct side_ops {
 	struct side *(*for_data)(struct side *, const struct stream *);
 	/* NULL: never. */
 	bool (*is_paused)(struct side *, const struct stream *);
-	/* NULL: it is not counted. */
+	/* NULL: none. */
 	struct side_losses (*losses)(struct side *, const struct stream *);
 	const char *(
 	    *idle_hint)(struct side *, bool accepted); /* may be NULL */

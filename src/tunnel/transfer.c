@@ -31,14 +31,6 @@ transfer_find(struct session *session, const struct engine_action *action,
 	return *ret_conn != NULL ? &(*ret_conn)->transfer : NULL;
 }
 
-/* Those of the session so far. */
-static struct side_losses
-transfer_losses(const struct session *session)
-{
-	return side_losses(session->target.side,
-	    session->control[ENGINE_SERVER].stream);
-}
-
 void
 transfer_begin(struct session *session, const struct engine_action *action)
 {
@@ -54,8 +46,9 @@ transfer_begin(struct session *session, const struct engine_action *action)
 	if (transfer->name == NULL)
 		return;
 	transfer->running = true;
-	transfer->losses = transfer_losses(session);
 	transfer->began_at = uv_now(session->options->loop);
+	transfer->losses = side_losses_of(session->target.side,
+	    session->control[ENGINE_SERVER].stream);
 	/* A data connection with framing carries several transfers. */
 	if (report->framed && conn != NULL)
 		transfer->before = conn->end[transfer_peer(report)].out.sent;
@@ -84,6 +77,22 @@ transfer_digest(struct dataconn_end *end, char text[DIGEST_TEXT_MAX])
 	return text;
 }
 
+/* Those of the transfer alone. */
+static struct side_losses
+transfer_losses(const struct session *session,
+    const struct dataconn_transfer *transfer)
+{
+	struct side_losses losses = side_losses_of(session->target.side,
+	    session->control[ENGINE_SERVER].stream);
+
+	if (transfer == NULL || !transfer->running ||
+	    losses.n <= transfer->losses.n)
+		return (struct side_losses) { .n = 0 };
+	losses.n -= transfer->losses.n;
+	losses.ms -= transfer->losses.ms;
+	return losses;
+}
+
 static void
 write_record(const struct session *session, const struct engine_report *report,
     const struct dataconn_transfer *transfer, struct dataconn *conn)
@@ -93,22 +102,15 @@ write_record(const struct session *session, const struct engine_report *report,
 		.seconds = -1,
 		.origin = &session->log.origin,
 		.report = report,
+		.losses = transfer_losses(session, transfer),
 		.server = session->chosen[0] != '\0' ? session->chosen : NULL,
 	};
 	char digest[DIGEST_TEXT_MAX];
 
 	clock_gettime(CLOCK_REALTIME, &record.time);
-	if (transfer != NULL && transfer->running) {
-		const struct side_losses losses = transfer_losses(session);
-
+	if (transfer != NULL && transfer->running)
 		record.seconds =
 		    (double)(uv_now(options->loop) - transfer->began_at) / 1000;
-		if (losses.n > transfer->losses.n) {
-			record.losses = losses.n - transfer->losses.n;
-			record.lost_s =
-			    losses.seconds - transfer->losses.seconds;
-		}
-	}
 	/* With framing, not all bytes belong to the file. */
 	if (conn != NULL && !report->framed &&
 	    report->client.verb != VERB_OTHER)
@@ -124,11 +126,13 @@ transfer_report(struct session *session, const struct engine_action *action)
 	struct dataconn *conn;
 	struct dataconn_transfer *transfer =
 	    transfer_find(session, action, &conn);
+	struct side_losses losses;
 
 	session_set_user(session, report->user);
 	session->tunnel->stats
 	    .transfers[transfer_peer(report)][report->outcome]++;
-	session_log_report(session, report);
+	losses = transfer_losses(session, transfer);
+	session_log_report(session, report, &losses);
 	if (session->options->log != NULL)
 		write_record(session, report, transfer, conn);
 	if (transfer != NULL)

@@ -1,5 +1,7 @@
 """--survive: sessions and transfers that outlive the SSH connection."""
 
+import hashlib
+import json
 import os
 import signal
 import struct
@@ -8,6 +10,7 @@ import time
 import pytest
 
 import scripted
+from culvert import sanitized
 from process import kill_descendants, until
 from servers import KINDS
 from transfer import Ftp, make_huge, modes, wait_size
@@ -65,6 +68,27 @@ def test_download(kind, mode, server, tunnel, tmp):
         ftp.expect("226")
         assert got == content
         ftp.exchange("NOOP", "200")
+
+
+def test_record(server, tunnel, tmp):
+    """The record says how often, and has the SHA-256 of the whole file."""
+    one = server("vsftpd")
+    content = blocks(64 << 20)
+    (one.mkdir(tmp.name) / "file").write_bytes(content)
+    culvert = tunnel(one, "--transfer-log", tmp / "log")
+    with Ftp(culvert, one) as ftp:
+        with ftp.begin("passive", f"RETR {tmp.name}/file") as data:
+            data.read(1 << 20)
+            kill_ssh(culvert)
+            data.read_all()
+        ftp.expect("226")
+        ftp.fetch("passive", "NLST")
+    culvert.wait_log("complete.*; the SSH connection was lost 1 time, for ")
+    file, listing = map(json.loads, (tmp / "log").read_text().splitlines())
+    assert file["losses"] == 1 and 0 < file["lost_seconds"] < 100
+    assert file["bytes"] == len(content)
+    assert file["sha256"] == hashlib.sha256(content).hexdigest()
+    assert "losses" not in listing
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -220,3 +244,18 @@ def test_stored_part_changes_meanwhile(what, kind, server, tunnel, tmp):
                     file.write(bytes(4096))
             ftp.expect("426")
         ftp.exchange("NOOP", "200")
+
+
+@pytest.mark.skipif(sanitized(), reason="with a sanitizer, mlock() does nothing")
+def test_no_locked_memory(server, start_culvert, tmp):
+    """A session whose password cannot be kept safely does not survive."""
+    one = server("vsftpd")
+    (one.mkdir(tmp.name) / "file").write_bytes(b"content")
+    culvert = start_culvert(f"0:127.0.0.1:{one.port}", retry=None,
+                            options=SURVIVE, wrap=["prlimit", "--memlock=0"])
+    with Ftp(culvert, one) as ftp:
+        for mode in "passive", "active":
+            assert ftp.fetch(mode, f"RETR {tmp.name}/file") == b"content"
+        assert "no memory can be locked" in culvert.output
+        kill_ssh(culvert)
+        ftp.expect("421")

@@ -93,7 +93,7 @@ def test_download(lose, gateway):
             record = json.loads(log.readlines()[-1])
         assert record["outcome"] == "complete"
         assert 1 <= record["losses"] <= n
-        assert record["lost_s"] >= 0
+        assert record["lost_seconds"] >= 0
         assert ftp.voidcmd("NOOP").startswith("200")
 
 

@@ -777,6 +777,44 @@ test_not_survivable(void **state)
 	end(&env);
 }
 
+/* The client aborts, or its data connection is gone, before there is a server
+ * again. */
+static void
+test_abort_while_lost(void **state)
+{
+	struct resumeenv env;
+
+	download(&env, 60000);
+	lose(&env);
+	client_says(&env, "ABOR\r\n");
+	assert_int_equal(env.cuts, 1);
+	assert_memory_equal(env.client, "426 ", 4);
+	assert_non_null(strstr(env.client, "\r\n226 "));
+	env.client[0] = '\0';
+	log_in_again(&env);
+	exchange(&env, "NOOP\r\n", "200 ok\r\n");
+	end(&env);
+	for (int sends = 0; sends < 2; sends++) {
+		if (sends)
+			upload(&env, 90000, 90000);
+		else
+			download(&env, 60000);
+		lose(&env);
+		env.data = (struct resume_data) { .gone = true };
+		resume_connected(env.resume);
+		own(&env, "", "220 hello\r\n");
+		own(&env, "USER u\r\n", "331 password?\r\n");
+		own(&env, "PASS secret\r\n", "230 in\r\n");
+		own(&env, "TYPE I\r\n", "200 binary\r\n");
+		server_gets(&env, "CWD /dir\r\n");
+		server_says(&env, "250 there\r\n");
+		assert_memory_equal(env.client, "426 ", 4);
+		env.client[0] = '\0';
+		exchange(&env, "NOOP\r\n", "200 ok\r\n");
+		end(&env);
+	}
+}
+
 /* 426 and 226: each reply has its command; 226 only: nobody knows. */
 static void
 test_abort(void **state)
@@ -820,6 +858,7 @@ main(void)
 		cmocka_unit_test(test_settings),
 		cmocka_unit_test(test_server_answers_differently),
 		cmocka_unit_test(test_not_survivable),
+		cmocka_unit_test(test_abort_while_lost),
 		cmocka_unit_test(test_abort),
 	};
 
